@@ -1,0 +1,116 @@
+//! The one description of a speculator head, whatever layout it came from, and the opening of a head from disk.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::checkpoint::Checkpoint;
+use crate::rope::Rope;
+use crate::verifier::{FloatType, HiddenAct};
+
+/// A checkpoint layout, recognized by tensor names and shapes first and config second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// What the Python package `speculators` writes and vLLM serves.
+    Speculators,
+    /// The original EAGLE-3 release: `midlayer.*`.
+    SafeAiLab,
+    /// SpecForge and what it exports: `midlayer.*`, explicit `head_dim`, `eagle_config`, two RoPE spellings.
+    SpecForge,
+}
+
+/// The kind of decoder layer in the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DraftLayer {
+    /// Llama layer.
+    Llama,
+    /// Qwen 3 layer: q and k normalized per head.
+    Qwen3,
+}
+
+/// Something that was resolved rather than read: a default, a heuristic, a repaired spelling.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Decision {
+    /// What was decided, by config key or tensor name.
+    pub subject: String,
+    /// The value taken.
+    pub value: String,
+    /// Why.
+    pub reason: String,
+    /// True where the source left room for another answer; `--strict` refuses these.
+    pub guess: bool,
+}
+
+/// An EAGLE-3 head, independent of layout.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HeadDescription {
+    /// Layer kind.
+    pub draft_layer: DraftLayer,
+    /// Draft decoder layers.
+    pub num_hidden_layers: usize,
+    /// Width of the draft.
+    pub hidden_size: usize,
+    /// Width of one verifier layer (`target_hidden_size`).
+    pub target_hidden_size: usize,
+    /// MLP width.
+    pub intermediate_size: usize,
+    /// Query heads.
+    pub num_attention_heads: usize,
+    /// Key and value heads.
+    pub num_key_value_heads: usize,
+    /// Channels per head, always explicit.
+    pub head_dim: usize,
+    /// Verifier vocabulary.
+    pub vocab_size: usize,
+    /// Rows of `lm_head`; equal to `vocab_size` when nothing is reduced.
+    pub draft_vocab_size: usize,
+    /// Norm epsilon.
+    pub rms_norm_eps: f64,
+    /// Rotary embedding.
+    pub rope: Rope,
+    /// Longest position the config allows.
+    pub max_position_embeddings: usize,
+    /// Gate activation.
+    pub hidden_act: HiddenAct,
+    /// q, k, v and o carry biases (Llama and Qwen 3 convention of transformers).
+    pub attention_bias: bool,
+    /// MLP projections carry biases.
+    pub mlp_bias: bool,
+    /// `fc` carries a bias.
+    pub fc_bias: bool,
+    /// Per draft layer: attention window in tokens, or full attention.
+    pub sliding_window: Vec<Option<usize>>,
+    /// Verifier layers the head reads, counted as "after k layers have run", ascending; empty only before a verifier is known.
+    pub aux_layer_ids: Vec<usize>,
+    /// The residual of the first layer is the normalized fc output.
+    pub norm_before_residual: bool,
+    /// One RMS norm over the concatenated auxiliary states before `fc` (`input_norm.weight`).
+    pub norm_before_fc: bool,
+    /// One RMS norm per auxiliary state before `fc` (`fc_norm.{i}.weight`).
+    pub fc_norm: bool,
+    /// The normalized output is fed to the next draft step.
+    pub norm_output: bool,
+    /// The checkpoint carries its own `embed_tokens.weight`.
+    pub own_embeddings: bool,
+    /// Storage dtype of the floating-point tensors.
+    pub dtype: FloatType,
+    /// Draft tokens per step the checkpoint asks for.
+    pub speculative_tokens: usize,
+}
+
+/// A head opened from disk: description, where each canonical tensor lies, and what had to be decided.
+#[derive(Debug)]
+pub struct Head {
+    /// The files.
+    pub checkpoint: Checkpoint,
+    /// Recognized layout.
+    pub layout: Layout,
+    /// Canonical description.
+    pub description: HeadDescription,
+    /// Canonical (speculators) tensor name → name in the checkpoint.
+    pub tensors: BTreeMap<String, String>,
+    /// What was resolved, with reasons.
+    pub decisions: Vec<Decision>,
+}

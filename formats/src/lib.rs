@@ -1,0 +1,22 @@
+//! What lies on disk: configs, safetensors, layouts, conversion and validation of speculative-decoding heads.
+//!
+//! Nothing here knows a network, a terminal, a machine-learning framework or a GPU. Trouble is reported as
+//! [`Diagnostic`]s, which carry a code, a place, the numbers and the remedy; who shows them is not decided here.
+
+pub mod checkpoint;
+pub mod codes;
+pub mod config;
+pub mod diagnostic;
+pub mod head;
+pub mod rope;
+pub mod verifier;
+
+pub use checkpoint::{Checkpoint, TensorView};
+pub use config::ConfigFile;
+pub use diagnostic::{Diagnostic, Level, Place};
+pub use head::{Decision, Head, HeadDescription, Layout};
+pub use rope::{Rope, RopeScaling};
+pub use verifier::VerifierConfig;
+
+/// Outcome of anything that reads or writes a checkpoint: a value, or every problem found.
+pub type Result<T, E = Vec<Diagnostic>> = std::result::Result<T, E>;

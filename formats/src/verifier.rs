@@ -1,0 +1,92 @@
+//! What a verifier's `config.json` says, resolved: the Llama family (llama, qwen2, qwen3, mistral).
+
+use serde::Serialize;
+
+use crate::rope::Rope;
+
+/// A decoder family with the switches that tell its members apart already resolved into [`VerifierConfig`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelType {
+    /// Llama 2 and 3.
+    Llama,
+    /// Qwen 2 and 2.5: q, k and v carry biases.
+    Qwen2,
+    /// Qwen 3: q and k are normalized per head.
+    Qwen3,
+    /// Mistral: sliding-window attention.
+    Mistral,
+}
+
+/// The gate's activation (`hidden_act`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HiddenAct {
+    /// x · sigmoid(x).
+    Silu,
+    /// Exact Gaussian error linear unit.
+    Gelu,
+    /// Its tanh approximation (`gelu_pytorch_tanh`, `gelu_new`).
+    GeluTanh,
+    /// max(x, 0).
+    Relu,
+}
+
+/// Floating-point storage of a model (`dtype`, older `torch_dtype`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FloatType {
+    /// IEEE single.
+    Float32,
+    /// IEEE half.
+    Float16,
+    /// bfloat16.
+    Bfloat16,
+}
+
+/// A verifier, resolved from its config.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VerifierConfig {
+    /// Family.
+    pub model_type: ModelType,
+    /// `architectures`, verbatim.
+    pub architectures: Vec<String>,
+    /// Rows of the embedding, in tokens.
+    pub vocab_size: usize,
+    /// Residual stream width.
+    pub hidden_size: usize,
+    /// MLP width.
+    pub intermediate_size: usize,
+    /// Decoder layers.
+    pub num_hidden_layers: usize,
+    /// Query heads.
+    pub num_attention_heads: usize,
+    /// Key and value heads.
+    pub num_key_value_heads: usize,
+    /// Channels per head, explicit or hidden over heads.
+    pub head_dim: usize,
+    /// Norm epsilon.
+    pub rms_norm_eps: f64,
+    /// Rotary embedding.
+    pub rope: Rope,
+    /// Longest position the config allows.
+    pub max_position_embeddings: usize,
+    /// q, k and v carry biases.
+    pub attention_bias: bool,
+    /// o carries a bias.
+    pub attention_output_bias: bool,
+    /// MLP projections carry biases.
+    pub mlp_bias: bool,
+    /// q and k are normalized per head.
+    pub qk_norm: bool,
+    /// Gate activation.
+    pub hidden_act: HiddenAct,
+    /// Per layer: attention window in tokens, or full attention.
+    pub sliding_window: Vec<Option<usize>>,
+    /// `lm_head` shares the embedding.
+    pub tie_word_embeddings: bool,
+    /// Storage dtype named by the config.
+    pub dtype: FloatType,
+    /// Ids that end a text: the generation config's, else the config's.
+    pub eos_token_ids: Vec<u32>,
+}

@@ -1,0 +1,1 @@
+//! The mathematics: models, decoding and evaluation of speculative-decoding heads.
