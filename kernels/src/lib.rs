@@ -1,0 +1,44 @@
+//! Buffers and arithmetic for decoding with speculation: one small set of operations, each of which exists as a
+//! plain [`reference`](mod@reference) and as a fast version for this machine in [`cpu`]. Both have the same
+//! signatures.
+//!
+//! Activations are row-major `&[f32]` slices whose values are rounded to the model's dtype after each operation
+//! ([`Rounding`]); weights keep the dtype of the checkpoint ([`WeightType`]). Sums are accumulated in `f32`.
+//!
+//! The rule everything here keeps: **a row does not know its neighbours**. The bits of an output row depend on the
+//! inputs of that row alone, not on how many rows are computed with it, nor on the number of threads. Verifying a
+//! draft of sixty tokens therefore gives, for each of them, exactly what decoding one by one would have given.
+
+#![warn(missing_docs)]
+
+pub mod cpu;
+pub mod memory;
+pub mod reference;
+
+mod activation;
+mod draft_tree;
+mod embedding_table;
+mod error;
+mod isa;
+mod kv_cache;
+mod math;
+mod matrix;
+mod numbers;
+mod philox;
+mod rope_table;
+mod sampling;
+mod shape;
+mod tree_mask;
+
+pub use activation::Activation;
+pub use draft_tree::{Accepted, DraftTree, VerifyTree};
+pub use embedding_table::EmbeddingTable;
+pub use error::{Error, Result};
+pub use isa::Isa;
+pub use kv_cache::KvCache;
+pub use matrix::{Matrix, PANEL};
+pub use numbers::{Rounding, WeightType};
+pub use philox::philox4x32;
+pub use rope_table::RopeTable;
+pub use sampling::Sampling;
+pub use tree_mask::{TreeMask, causal_bits};

@@ -1,0 +1,104 @@
+use std::cmp::Ordering;
+
+use crate::philox::{gumbel, token_words};
+use crate::{Result, Sampling, shape};
+
+/// Chooses a token per row of `logits` `[rows, width]`: the largest logit, or a sample; see [`Sampling`].
+///
+/// `positions` has, per row, the position the chosen token will have. Together with the seed it determines the noise:
+/// the draw at a position is the same in plain decoding, in a chain and in a tree. NaN is never chosen unless there is
+/// nothing else, in which case the choice is token 0.
+///
+/// # Errors
+///
+/// [`Error::Sampling`](crate::Error::Sampling), [`Error::Shape`](crate::Error::Shape),
+/// [`Error::Multiple`](crate::Error::Multiple).
+pub fn sample(
+    logits: &[f32],
+    width: usize,
+    sampling: &Sampling,
+    positions: &[u64],
+    ids: &mut [u32],
+) -> Result<()> {
+    check(logits, width, sampling, positions, ids)?;
+    for ((row, position), id) in logits.chunks_exact(width).zip(positions).zip(ids) {
+        *id = if sampling.is_greedy() {
+            best((0..width).map(|token| (token, f64::from(row[token]))))
+        } else {
+            let scaled = |token: usize| f64::from(row[token]) / f64::from(sampling.temperature);
+            let mut kept: Vec<usize> = (0..width).filter(|token| !row[*token].is_nan()).collect();
+            if let Some(filtered) = filtered(row, sampling) {
+                kept = filtered;
+                kept.sort_unstable();
+            }
+            best(kept.into_iter().map(|token| {
+                let words = token_words(sampling.seed, *position, token as u32 / 4);
+                (token, scaled(token) + gumbel(words[token % 4]))
+            }))
+        };
+    }
+    Ok(())
+}
+
+/// The first of the largest values that are not NaN; 0 when there is none.
+fn best(values: impl Iterator<Item = (usize, f64)>) -> u32 {
+    let mut best = (0, f64::NAN);
+    for (token, value) in values {
+        if value > best.1 || best.1.is_nan() {
+            best = (token, value);
+        }
+    }
+    best.0 as u32
+}
+
+/// The tokens that min-p, top-k and top-p leave, most probable first; nothing when no filter is set.
+pub(crate) fn filtered(logits: &[f32], sampling: &Sampling) -> Option<Vec<usize>> {
+    if sampling.top_k == 0 && sampling.top_p >= 1.0 && sampling.min_p <= 0.0 {
+        return None;
+    }
+    let mut order: Vec<usize> = (0..logits.len()).filter(|t| !logits[*t].is_nan()).collect();
+    order.sort_by(|a, b| {
+        logits[*b]
+            .partial_cmp(&logits[*a])
+            .unwrap_or(Ordering::Equal)
+            .then(a.cmp(b))
+    });
+    let Some(largest) = order.first().map(|token| f64::from(logits[*token])) else {
+        return Some(order);
+    };
+    // Probabilities up to the same factor: that of the largest is 1.
+    let weight = |token: usize| {
+        ((f64::from(logits[token]) - largest) / f64::from(sampling.temperature)).exp()
+    };
+    if sampling.min_p > 0.0 {
+        order.retain(|token| weight(*token) >= f64::from(sampling.min_p));
+    }
+    if sampling.top_k > 0 {
+        order.truncate(sampling.top_k);
+    }
+    if sampling.top_p < 1.0 {
+        let total: f64 = order.iter().map(|token| weight(*token)).sum();
+        let mut sum = 0.0;
+        let mut kept = 0;
+        while kept < order.len() && sum < f64::from(sampling.top_p) * total {
+            sum += weight(order[kept]);
+            kept += 1;
+        }
+        order.truncate(kept);
+    }
+    Some(order)
+}
+
+pub(crate) fn check(
+    logits: &[f32],
+    width: usize,
+    sampling: &Sampling,
+    positions: &[u64],
+    ids: &[u32],
+) -> Result<()> {
+    const OPERATION: &str = "sample";
+    sampling.check()?;
+    let rows = shape::rows(OPERATION, "logits", width, logits.len())?;
+    shape::equal(OPERATION, "positions", rows, positions.len())?;
+    shape::equal(OPERATION, "ids", rows, ids.len())
+}
