@@ -3,6 +3,9 @@
 //! Families: S0xx command and run configuration · S1xx files · S2xx tensors · S3xx vocabulary maps ·
 //! S4xx head against verifier and serving configuration · S5xx Hub · S6xx device · S7xx data.
 
+use std::fmt::Write;
+use std::str::FromStr;
+
 use serde::{Serialize, Serializer};
 
 /// A stable diagnostic code such as `S202`.
@@ -14,6 +17,27 @@ impl std::fmt::Display for Code {
         write!(f, "S{:03}", self.0)
     }
 }
+
+impl FromStr for Code {
+    type Err = UnknownCode;
+
+    /// Takes a code as people type it: `S202`, `s202` or `202`.
+    fn from_str(text: &str) -> Result<Code, UnknownCode> {
+        let digits = text.strip_prefix(['S', 's']).unwrap_or(text);
+        let code = digits
+            .parse()
+            .map(Code)
+            .map_err(|_| UnknownCode(text.into()))?;
+        explain(code)
+            .map(|known| known.code)
+            .ok_or_else(|| UnknownCode(text.into()))
+    }
+}
+
+/// There is no such code.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a diagnostic code")]
+pub struct UnknownCode(pub String);
 
 impl Serialize for Code {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -32,7 +56,7 @@ pub struct Explanation {
 }
 
 macro_rules! codes {
-    ($($(#[$meta:meta])* $name:ident = $number:literal, $title:literal, $text:literal;)*) => {
+    ($($name:ident = $number:literal, $title:literal, $text:literal;)*) => {
         $(#[doc = $title] pub const $name: Code = Code($number);)*
         /// Every code, in order.
         pub const ALL: &[Explanation] = &[$(Explanation { code: $name, title: $title, text: $text }),*];
@@ -41,95 +65,351 @@ macro_rules! codes {
 
 codes! {
     USAGE = 1, "an option has a value it cannot have",
-        "";
+        "An option was given a value that no checkpoint could make sense of, such as a list of layers that is not a \
+         list of numbers, or two options that exclude each other.\n\n\
+         Nothing was read or written. `--help` of the command lists what each option takes.";
     FILE_MISSING = 101, "a file or directory is missing or cannot be read",
-        "";
+        "A path that was given, or a file that a checkpoint cannot do without, is not there, is of the wrong kind, or \
+         may not be opened by this user. A head needs `config.json` and either `model.safetensors` or \
+         `model.safetensors.index.json` with the files the index names.\n\n\
+         Check the path for a typing error, and check that the download or copy has finished. A Hub name such as \
+         `owner/name` is not a path: fetch the repository first and pass the directory it was fetched to.";
     FILE_TRUNCATED = 102, "a tensor file ends before its last tensor does",
-        "";
+        "The header of a safetensors file says where each tensor lies, and the file is shorter than the last of them \
+         needs. The tensors near the end are cut off or missing; a loader that does not check this reads whatever \
+         follows in memory, or crashes.\n\n\
+         The cause is nearly always an interrupted download, a full disk, or a copy that was made while the file was \
+         still being written. The missing values cannot be recovered: get the file again from its source.";
     HEADER_MALFORMED = 103, "the header of a safetensors file is malformed",
-        "";
+        "A safetensors file begins with the length of its header and a JSON object that gives each tensor its dtype, \
+         shape and byte range. The header of this file breaks one of the rules: it is longer than the file, is not \
+         JSON, names a dtype that does not exist, or places tensors so that they overlap, leave gaps, or do not have \
+         the size their shape implies.\n\n\
+         Nothing in such a file can be trusted, because a wrong byte range shows the bytes of one tensor as those of \
+         another. Get the file again, or write it again with the `safetensors` library. A file of a few hundred bytes \
+         that begins with `version https://git-lfs` is not a tensor file at all but a Git LFS pointer: run `git lfs \
+         pull`.";
     JSON_MALFORMED = 104, "a file is not valid JSON",
-        "";
+        "A config or an index could not be parsed. The place given is where the parser had to stop; the mistake is \
+         there or just before it. A trailing comma, a comment, a single quote, `NaN` and `True` are common, and none \
+         of them is JSON.\n\n\
+         Correct the file by hand, or fetch it again if it begins with `<` or `version https://git-lfs`: then it is \
+         an error page or a Git LFS pointer.";
     CONFIG_TYPE = 105, "a config key has a value of the wrong type",
-        "";
+        "A key holds text where a number belongs, a fraction where a whole number belongs, a single value where a \
+         list belongs, and so on. Python programs often let this pass and convert or fail later; here it is reported \
+         where it is written.\n\n\
+         Change the value at the line given. A number in quotes is the usual reason.";
     CONFIG_KEY_MISSING = 106, "a config lacks a key that nothing can stand in for",
-        "";
+        "Some facts about a model cannot be read off its tensors, such as the number of attention heads. Where a key \
+         has a default that every program agrees on, the default is taken; this one has none.\n\n\
+         Add the key with the value the head was trained with. For a head, most values are those of its verifier.";
     INDEX_MALFORMED = 107, "a safetensors index and its shards disagree",
-        "";
+        "`model.safetensors.index.json` says which file each tensor is in. It names a file that is not there, or a \
+         tensor that the named file does not hold, or a path that leads out of the directory.\n\n\
+         If a shard is missing, fetch it. If the files are complete, the index belongs to another save of the same \
+         model: remove stale shards and write the index again.";
     OUTPUT_EXISTS = 108, "the output exists already",
-        "";
+        "The directory or file to be written is there already and was left as it is.\n\n\
+         Choose another output, or pass `--force` to replace it. The source of a conversion is never replaced, even \
+         then.";
     OUTPUT_UNWRITABLE = 109, "the output cannot be written",
-        "";
+        "The output could not be created, filled or moved into place: the parent directory does not exist, permission \
+         is missing, or the disk is full. Output is written under a temporary name and renamed at the end, so a \
+         half-written checkpoint is not left behind under the final name.\n\n\
+         The note says what the operating system answered.";
     LAYOUT_UNKNOWN = 110, "the checkpoint is in no layout this version reads",
-        "";
+        "A head is recognized by the names and shapes of its tensors first and by its config second. Three layouts of \
+         EAGLE-3 are known: that of `speculators` (`layers.0.*` with a `speculators_model_type`), that of the \
+         original release (`midlayer.*`) and that of SpecForge. This directory is none of them. It may be a head of \
+         another kind (EAGLE-1, Medusa, DFlash, MTP), a complete language model, or something else.\n\n\
+         Check that the directory is the head and not its verifier. `speculators inspect` lists the tensors that were \
+         found.";
     PICKLE_ONLY = 111, "the weights are only there as a PyTorch pickle",
-        "";
+        "`pytorch_model.bin` is a pickle: a program that runs while it is loaded. This version reads safetensors only \
+         and runs nothing.\n\n\
+         Look whether the author also publishes `model.safetensors`. Otherwise, on a machine where running the file \
+         is acceptable, load it with `torch.load(path, weights_only=True)` and save the dictionary with \
+         `safetensors.torch.save_file`.";
     TENSOR_MISSING = 201, "a tensor the head needs is missing",
-        "";
+        "The config describes a head with a tensor that the files do not hold. Most loaders fill a missing tensor \
+         with random numbers or ones and go on; the head then loads, and the verifier rejects nearly everything it \
+         drafts.\n\n\
+         If a tensor of the same shape is there under another name, the checkpoint is in another layout or carries a \
+         prefix: see S202. If it is not, the save or the conversion that made the checkpoint lost it, and it has to \
+         be made again from its source.";
     TENSOR_UNEXPECTED = 202, "a tensor belongs to no part of the head",
-        "";
+        "The files hold a tensor that the head described by the config has no place for. Most loaders skip it without \
+         a word. It may be a spare copy, but it may also be a layer, a norm or a bias that the head was trained with, \
+         and then leaving it out gives wrong tokens.\n\n\
+         Find out which: a second layer means `num_hidden_layers` is too small, a `.bias` means that a bias flag is \
+         missing from the config, `input_norm.weight` or `fc_norm.*` mean that `norm_before_fc` or `fc_norm` is not \
+         set. If the tensor is in fact a leftover, remove it from the file.";
     TENSOR_SHAPE = 203, "a tensor has another shape than the config asks for",
-        "";
+        "The shape of each tensor follows from the config: `q_proj`, for example, has `num_attention_heads * \
+         head_dim` rows and twice `hidden_size` columns in the first layer, because it reads the token embedding and \
+         the hidden state side by side. A tensor of this checkpoint does not have the shape that follows.\n\n\
+         One of the two is wrong, and usually it is the config: compare the factors in the note with the config of \
+         the verifier. `head_dim` is often absent although it is not `hidden_size / num_attention_heads`.";
     TENSOR_DTYPE = 204, "a tensor has a dtype that is not supported there",
-        "";
+        "Weights are read as float32, float16 or bfloat16, `d2t` as whole numbers and `t2d` as booleans. A tensor has \
+         another dtype. Eight-bit and packed weights come from quantized exports, which store scales beside them and \
+         cannot be read as plain numbers.\n\n\
+         Start from the checkpoint before quantization.";
     TENSOR_NON_FINITE = 205, "a tensor holds NaN or infinite values",
-        "";
+        "A single NaN in a matrix turns every hidden state that passes through it into NaN, and the draft then \
+         proposes an arbitrary token at each step. Infinite values appear when bfloat16 weights outside the range of \
+         float16 were converted to it. A tensor of NaN only was never filled in at all.\n\n\
+         Go back to the last sound checkpoint of the training run, or convert again without changing the dtype.";
     NORM_UNTRAINED = 206, "a norm weight was never trained",
-        "";
+        "A norm weight is set to one throughout when a model is created, and training moves it. Exact ones throughout \
+         mean that the weight was never trained, or that it was missing from a checkpoint and filled in by a loader \
+         that did not say so. If all norms of the head are ones, the head is freshly initialized, or only its norms \
+         were kept frozen.\n\n\
+         A head that was just created is expected to look like this and accepts almost nothing. For a trained one, \
+         compare with the checkpoint it was converted from. Training with bfloat16 master weights can also be the \
+         reason: steps smaller than half of 2^-8 vanish when they are added to one.";
     TENSOR_ALL_ZERO = 207, "a weight matrix is zero throughout",
-        "";
+        "A matrix of zeros passes nothing on: whatever depends on it is cut off from its input. It is what remains of \
+         a tensor that was allocated but never loaded.\n\n\
+         Compare with the checkpoint this one was made from. For `fc.weight`, `lm_head.weight` and the projections \
+         there is no legitimate reason; a zero bias is ordinary and is not reported.";
+    LM_HEAD_UNTOUCHED = 208, "`lm_head` is a copy of the verifier's",
+        "Each row of `lm_head.weight` equals, bit for bit, the verifier's row for the same token. This is how a head \
+         begins. Some recipes keep the matrix frozen, and then it is right; if `lm_head` was meant to be trained, it \
+         was not.\n\n\
+         Nothing has to be done. Look at the other findings to tell a fresh head from a trained one.";
     MAP_LENGTH = 301, "a vocabulary map has another length than the vocabulary it maps",
-        "";
+        "`d2t` has one entry for each draft token, that is, for each row of `lm_head.weight`, and `t2d` one for each \
+         verifier token. Here the lengths differ, so that either tokens at the end have no entry or entries belong to \
+         no token.\n\n\
+         The map and the weights come from different runs, or `draft_vocab_size` or `vocab_size` was edited. Take all \
+         three from one checkpoint.";
     MAP_RANGE = 302, "`d2t` leads outside the verifier vocabulary",
-        "";
+        "`d2t` holds offsets: draft token `d` stands for verifier token `d + d2t[d]`. For some draft tokens this sum \
+         is negative or not below `vocab_size`. When the head proposes such a token, the verifier is asked about an \
+         id it does not have; runtimes crash, or read outside their tables.\n\n\
+         The map was built for another tokenizer or another size of vocabulary. It has to come from the same training \
+         run as `lm_head.weight`, since the order of its entries is the order of those rows.";
     MAP_DUPLICATE = 303, "two draft tokens map to one verifier token",
-        "";
+        "Each verifier token has at most one row in a reduced vocabulary. With two, the probability of the token is \
+         split between them, and the token that one of them should have stood for can never be proposed.\n\n\
+         The map is damaged: take it from the checkpoint the head was trained with.";
     MAP_NEVER_LOADED = 304, "the vocabulary map was never filled in",
-        "";
+        "`d2t` is zero throughout, or `t2d` is true throughout, although the draft vocabulary is smaller than the \
+         verifier's. This is how a trainer creates the two before it reads the real map, and some save them in that \
+         state. Draft token `d` then stands for verifier token `d`, which is not what the rows of `lm_head.weight` \
+         were trained for: nearly every proposal is a different token from the one meant.\n\n\
+         Find the map the trainer used, often a separate file beside the training data, and put it in the checkpoint.";
     MAP_ABSOLUTE = 305, "`d2t` holds absolute token ids instead of offsets",
-        "";
+        "`d2t` is defined as an offset to be added to the draft id. This one holds verifier ids themselves, as GGUF \
+         files and some hand-made maps do. Read as offsets, they lead to other tokens and out of the vocabulary.\n\n\
+         Subtract the index from each entry: `d2t - arange(len(d2t))`. The order of the entries stays as it is.";
     MAP_DISAGREE = 306, "`d2t` and `t2d` describe different vocabularies",
-        "";
+        "`t2d` marks the verifier tokens that are in the draft vocabulary, `d2t` lists them. The two should name the \
+         same tokens. vLLM uses `d2t` only, trainers use `t2d` to pick the rows to train on, so that a head may be \
+         trained for one set and served with the other.\n\n\
+         Decide which of the two belongs to `lm_head.weight`. If it is `d2t`, rebuild the other: false everywhere, \
+         true at each `d + d2t[d]`.";
     MAP_MISSING = 307, "a reduced vocabulary has no map",
-        "";
+        "`lm_head.weight` has fewer rows than the verifier has tokens, but no `d2t` says which tokens the rows stand \
+         for. Without it, draft token `d` is taken for verifier token `d`.\n\n\
+         If `t2d` is there, `d2t` can be rebuilt, provided that the rows are in ascending order of verifier tokens: \
+         the `d`-th true position minus `d`. Otherwise the map has to come from the training run.";
     MAP_UNSORTED = 308, "`d2t` is not in ascending order of verifier tokens",
-        "";
+        "Serving does not depend on the order. Training does: the trainers pick the verifier's logits with `t2d`, \
+         which yields them in ascending order, and compare them with the rows of `lm_head` position by position. A \
+         head with another order, trained further, learns the wrong tokens.\n\n\
+         Nothing has to be done for serving. Before training on, sort the rows of `lm_head.weight` and the entries of \
+         the map together.";
     HIDDEN_SIZE = 401, "the head reads another hidden size than the verifier has",
-        "";
+        "`fc` reads hidden states of the verifier, so its width is a multiple of the verifier's hidden size. This \
+         head was trained on states of another width and cannot read these.\n\n\
+         Pass the verifier the head was trained for; its name is in `speculators_config.verifier.name_or_path` if the \
+         head has one. Models of one family but of different size do not exchange heads.";
     VOCABULARY = 402, "the head was built for another vocabulary than the verifier's",
-        "";
+        "`vocab_size` in the head's config is not the number of rows in the verifier's embedding. Token ids then mean \
+         different things to the two, or the embeddings the head borrows from the verifier have another number of \
+         rows than it expects.\n\n\
+         If the sizes differ by a little, one of them counts padding rows: the head should state the verifier's \
+         `vocab_size` as its config has it, padding included. If they differ by much, the head belongs to another \
+         model.";
     AUX_LAYER_RANGE = 403, "an auxiliary layer id lies outside the verifier",
-        "";
+        "The head reads the verifier's hidden state after `k` layers have run, for each id `k` in \
+         `eagle_aux_hidden_state_layer_ids`; 0 is the embedding, the number of layers is the state after the last \
+         one, before the final norm. An id beyond that names a state that does not exist.\n\n\
+         The head was trained on a deeper verifier, or the ids were written by hand. Other tools count the output of \
+         layer `i`, starting from 0; their ids are one lower than these, never higher.";
     AUX_LAYER_COUNT = 404, "the auxiliary layer ids do not fit the width of `fc`",
-        "";
+        "`fc.weight` has one block of columns for each auxiliary layer, as wide as the verifier's hidden size. The \
+         number of different ids in the config is not the number of blocks. Runtimes sort the ids and drop repeated \
+         ones, so a repeated id counts once.\n\n\
+         List the layers the head was trained on. EAGLE-3 on a verifier of `n` layers uses 2, n/2 and n-3 (rounded \
+         down) unless the trainer was told otherwise.";
     SPECIAL_TOKEN = 405, "a token that ends a turn is outside the draft vocabulary",
-        "";
+        "The verifier ends its answer with a token that the head has no row for, so the head can never propose it. \
+         Each answer then ends in a rejected draft. The cost is small for long answers; for short ones it is felt.\n\n\
+         Nothing in a finished head can be changed. When the next vocabulary map is built, include every end-of-text \
+         and end-of-turn token of the verifier, however rare it is in the training text.";
     NORM_BEFORE_RESIDUAL = 406, "`norm_before_residual` is not written down",
-        "";
+        "The flag says whether the residual of the first layer starts from the normalized or from the plain output of \
+         `fc`. It changes every hidden state of the head, and no tensor gives it away. When the key is missing, the \
+         Python package `speculators` takes false and vLLM takes true, so the head drafts differently in the two and \
+         wrongly in one.\n\n\
+         Write the value the head was trained with into `config.json`. Heads trained with `speculators` are true \
+         unless the trainer was told otherwise; heads from the original release, SpecForge, ModelOpt and AngelSlim \
+         are false. If it is not known, evaluate the head with both and keep the one that accepts more.";
     ROPE_MISMATCH = 407, "the head and the verifier rotate positions differently",
-        "";
-    PROPOSAL_METHOD = 408, "the default proposal method is not among the proposal methods",
-        "";
+        "Heads are normally trained with the rotary embedding of their verifier. This one states another base or \
+         another scaling. That may be as trained, but it is also what remains when a conversion dropped \
+         `rope_scaling` or `rope_parameters`, or when an exporter wrote a scaling that training never used. \
+         Acceptance then falls with the length of the text.\n\n\
+         Find out what the trainer used. `speculators eval` with and without the change shows which of the two the \
+         weights were trained for.";
+    PROPOSAL_METHOD = 408, "the proposal methods cannot be used as written",
+        "`speculators_config` lists ways of proposing tokens, each with a number of `speculative_tokens`, and names \
+         one of them as the default. The list is empty, the default is not in it, or a number of tokens is below one. \
+         The Python package refuses such a config when it loads it, and vLLM takes the number of draft tokens from \
+         the first entry.\n\n\
+         Keep one entry with `\"proposal_type\": \"greedy\"` and three to five `speculative_tokens`, and name \
+         `greedy` as `default_proposal_method`.";
     AUX_LAYERS_MISSING = 409, "the auxiliary layer ids are not written down",
-        "";
+        "The head does not say which of the verifier's layers it reads. Runtimes then assume 2, n/2 and n-3 of `n` \
+         layers. A head trained on other layers loads and accepts next to nothing.\n\n\
+         Write the layers the head was trained on into `eagle_aux_hidden_state_layer_ids`, counted as the number of \
+         layers that have run. `speculators convert --aux-layers` does so.";
     VERIFIER_UNSUPPORTED = 410, "the verifier's architecture is not supported",
-        "";
+        "The verifier's `config.json` names a model type this version does not know, or a feature of a known type \
+         that it does not implement. Its keys could be read, but what they mean could not be relied on, and a wrong \
+         guess would show as low acceptance and not as an error.\n\n\
+         The head can still be validated on its own: leave out `--verifier`.";
     GUESS_REFUSED = 411, "something had to be guessed and `--strict` forbids it",
-        "";
+        "The source leaves a fact open that the head depends on. Without `--strict` the likeliest value is taken and \
+         reported along with the reason.\n\n\
+         State the value with the option the message names, or leave out `--strict` and check the result with \
+         `speculators eval`.";
     NOT_REPRESENTABLE = 412, "the head has a feature that cannot be represented or is contradictory",
-        "";
+        "Two statements of the config exclude each other, or the head has a part that the layout to be written has no \
+         place for. Leaving it out would give a head that loads and drafts wrongly.\n\n\
+         If the config contradicts itself, remove the statement that does not describe the weights.";
+    NORM_EPS = 413, "the head and the verifier use another norm epsilon",
+        "`rms_norm_eps` of the head is not that of its verifier. It is added to the mean square before the root, so \
+         it matters only where hidden states are very small. Trainers copy the verifier's value; another one is often \
+         a default that was filled in for a missing key.\n\n\
+         If the head was trained with the verifier's value, write that one. Otherwise nothing has to be done.";
+    CONTEXT_LENGTH = 414, "the head is made for shorter texts than the verifier",
+        "`max_position_embeddings` of the head is below the verifier's. Some runtimes raise it to the verifier's when \
+         they load the head; others size a table by it and fail beyond its end. Either way the head has hardly been \
+         trained on positions beyond the number, and acceptance falls there.\n\n\
+         For serving, the verifier's value can be written if the rotary embedding has no scaling that depends on it. \
+         Measure the acceptance on long texts before relying on it.";
+    TIED_EMBEDDINGS = 415, "`tie_word_embeddings` is set although the vocabularies differ",
+        "With `tie_word_embeddings`, a loader uses the embedding as the output matrix. A head with a reduced \
+         vocabulary has an output matrix of its own, with other rows in another order; a loader that honours the key \
+         replaces it by the embedding.\n\n\
+         Set the key to false in `config.json`, wherever it occurs.";
+    VERIFIER_NAME = 416, "the head names another verifier",
+        "`speculators_config.verifier` says which model the head was trained for, and the architecture it names is \
+         not that of the verifier it was checked with. A runtime that is given the head alone loads the model named \
+         there.\n\n\
+         If the head was meant for the verifier it was checked with, correct `name_or_path` and `architectures`. \
+         Otherwise check it with the verifier it names.";
     TOKENIZER = 701, "the tokenizer or chat template cannot be used",
-        "";
+        "`tokenizer.json` is missing, cannot be parsed or uses a part this version lacks, or the chat template fails \
+         for the given messages. Prompts cannot be turned into token ids without it.\n\n\
+         Fetch the tokenizer files of the verifier into its directory. If the template is at fault, pass prompts that \
+         are already rendered.";
     PROMPT_MALFORMED = 702, "a line of the prompts file is malformed",
-        "";
+        "A prompts file has one JSON object on each line, with a prompt as text or a list of messages. The line given \
+         is not JSON, or has none of the keys a prompt is looked for under.\n\n\
+         Correct or remove the line.";
     PROMPT_TOO_LONG = 703, "a prompt leaves no room to generate",
-        "";
+        "The prompt has as many tokens as the verifier has positions, or as many as the limit that was set, so that \
+         not one token can be generated after it.\n\n\
+         Shorten the prompt or raise the limit.";
     PROMPTS_EMPTY = 704, "there is no prompt to evaluate",
-        "";
+        "The prompts file is empty, or nothing of it remains once prompts that are malformed or too long are left \
+         out.\n\n\
+         The other findings say why each was left out.";
 }
 
 /// The explanation of a code, or nothing for an unknown one.
 #[must_use]
 pub fn explain(code: Code) -> Option<&'static Explanation> {
     ALL.iter().find(|explanation| explanation.code == code)
+}
+
+/// The first number of each family and what the family is about.
+const FAMILIES: &[(u16, &str)] = &[
+    (0, "Command"),
+    (100, "Files"),
+    (200, "Tensors"),
+    (300, "Vocabulary maps"),
+    (400, "Head against verifier and serving configuration"),
+    (700, "Prompts"),
+];
+
+/// The page `docs/errors.md`: every explanation, by family.
+#[must_use]
+pub fn markdown() -> String {
+    let mut page = String::from(
+        "# Diagnostic codes\n\n\
+         <!-- Generated from formats/src/codes.rs by `cargo run -p speculators-formats --example errors_page`. -->\n\n\
+         Each finding carries a code that stays the same from version to version. An error means that the head will \
+         not load or\nwill draft wrong tokens, a warning that it loads but is probably not what was meant; the rest \
+         is information.\n`speculators explain S202` prints one of the sections below.\n",
+    );
+    let mut families = FAMILIES.iter().peekable();
+    for Explanation { code, title, text } in ALL {
+        while let Some((_, family)) = families.next_if(|(first, _)| code.0 >= *first) {
+            let _ = write!(page, "\n## {family}\n"); // writing to a String does not fail
+        }
+        let _ = write!(page, "\n### {code}: {title}\n\n{text}\n");
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_ascend_and_belong_to_a_family() {
+        assert!(ALL.is_sorted_by(|a, b| a.code < b.code));
+        for explanation in ALL {
+            let family = explanation.code.0 / 100 * 100;
+            assert!(
+                FAMILIES.iter().any(|(first, _)| *first == family),
+                "{}",
+                explanation.code
+            );
+        }
+    }
+
+    #[test]
+    fn every_text_says_what_it_is_and_what_to_do() {
+        for Explanation { code, title, text } in ALL {
+            assert!(text.split("\n\n").count() >= 2, "{code} has no remedy");
+            assert!(text.ends_with('.') && !text.contains("  "), "{code}");
+            assert!(!title.ends_with('.'), "{code}");
+        }
+    }
+
+    #[test]
+    fn codes_are_read_as_people_type_them() {
+        assert_eq!("s202".parse(), Ok(TENSOR_UNEXPECTED));
+        assert_eq!("405".parse(), Ok(SPECIAL_TOKEN));
+        assert_eq!("S999".parse::<Code>(), Err(UnknownCode("S999".into())));
+    }
+
+    #[test]
+    fn the_page_is_current() {
+        let committed =
+            fs_err::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors.md"))
+                .unwrap();
+        assert!(
+            committed == markdown(),
+            "run `cargo run -p speculators-formats --example errors_page`"
+        );
+    }
 }

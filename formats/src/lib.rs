@@ -9,6 +9,7 @@ pub mod config;
 pub mod diagnostic;
 pub mod head;
 pub mod rope;
+pub mod scan;
 pub mod verifier;
 
 pub use checkpoint::{Checkpoint, TensorView};
