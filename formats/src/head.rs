@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::checkpoint::Checkpoint;
+pub use crate::decision::Decision;
 use crate::rope::Rope;
 use crate::verifier::{FloatType, HiddenAct};
 
@@ -28,19 +29,6 @@ pub enum DraftLayer {
     Llama,
     /// Qwen 3 layer: q and k normalized per head.
     Qwen3,
-}
-
-/// Something that was resolved rather than read: a default, a heuristic, a repaired spelling.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Decision {
-    /// What was decided, by config key or tensor name.
-    pub subject: String,
-    /// The value taken.
-    pub value: String,
-    /// Why.
-    pub reason: String,
-    /// True where the source left room for another answer; `--strict` refuses these.
-    pub guess: bool,
 }
 
 /// An EAGLE-3 head, independent of layout.

@@ -6,16 +6,23 @@
 pub mod checkpoint;
 pub mod codes;
 pub mod config;
+pub mod decision;
 pub mod diagnostic;
 pub mod head;
+mod header;
+mod index;
+mod locate;
 pub mod rope;
 pub mod scan;
+#[cfg(test)]
+mod testing;
 pub mod verifier;
 
 pub use checkpoint::{Checkpoint, TensorView};
 pub use config::ConfigFile;
+pub use decision::Decision;
 pub use diagnostic::{Diagnostic, Level, Place};
-pub use head::{Decision, Head, HeadDescription, Layout};
+pub use head::{Head, HeadDescription, Layout};
 pub use rope::{Rope, RopeScaling};
 pub use verifier::VerifierConfig;
 

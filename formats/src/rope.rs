@@ -2,8 +2,13 @@
 //!
 //! Version 4 writes `rope_theta` beside `rope_scaling`; version 5 writes one object, `rope_parameters`. Some exports
 //! carry both; where they disagree, `rope_parameters` is taken and the disagreement reported.
+//!
+//! Reading is in [`Rope::from_config`]; the frequencies themselves are in [`Rope::inverse_frequencies`].
 
 use serde::Serialize;
+
+mod frequencies;
+mod parse;
 
 /// Resolved rotary embedding of a model.
 #[derive(Clone, Debug, PartialEq, Serialize)]

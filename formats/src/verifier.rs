@@ -1,8 +1,15 @@
 //! What a verifier's `config.json` says, resolved: the Llama family (llama, qwen2, qwen3, mistral).
+//!
+//! Where a key is absent, the default of the family's config class in transformers stands in, because that is what the
+//! runtimes take.
 
 use serde::Serialize;
 
 use crate::rope::Rope;
+
+mod parse;
+
+pub(crate) use parse::{float_type, hidden_act};
 
 /// A decoder family with the switches that tell its members apart already resolved into [`VerifierConfig`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -1,0 +1,458 @@
+//! The header of a safetensors file, parsed with its own diagnostics.
+//!
+//! The file is `u64 length · JSON of that length · data`. Everything a file may claim is checked before a byte of data is
+//! looked at: a hostile or cut file ends in a finding, never in a panic or a wrong slice.
+
+use std::path::Path;
+
+use safetensors::Dtype;
+use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde_json::Value;
+
+use crate::codes;
+use crate::config::file_name;
+use crate::diagnostic::{Diagnostic, Place};
+
+/// Longest header the reference implementation accepts.
+const LONGEST_HEADER: u64 = 100_000_000;
+
+/// One tensor as the header describes it; `begin..end` counts from the start of the file.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub name: String,
+    pub dtype: Dtype,
+    pub shape: Vec<usize>,
+    pub begin: usize,
+    pub end: usize,
+}
+
+/// Parses and checks the header of a file that is mapped as `bytes`.
+pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>, Vec<Diagnostic>> {
+    let (header, data_start) = json(path, bytes)?;
+    let Fields(fields) = serde_json::from_slice(header).map_err(|error| {
+        vec![
+            malformed(
+                path,
+                "the header is not a JSON object of tensors".to_owned(),
+            )
+            .note(format!("column {}: {error}", error.column())),
+        ]
+    })?;
+    let mut problems = Vec::new();
+    let mut entries = Vec::with_capacity(fields.len());
+    for (name, value) in fields {
+        if name == "__metadata__" {
+            continue;
+        }
+        match entry(path, name, &value, data_start) {
+            Ok(entry) => entries.push(entry),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() {
+        ranges(path, &mut entries, data_start, bytes.len(), &mut problems);
+    }
+    if problems.is_empty() {
+        Ok(entries)
+    } else {
+        Err(problems)
+    }
+}
+
+/// The JSON part and where the data begin.
+fn json<'a>(path: &Path, bytes: &'a [u8]) -> Result<(&'a [u8], usize), Diagnostic> {
+    let name = file_name(path);
+    if bytes.starts_with(b"version https://git-lfs") {
+        return Err(malformed(
+            path,
+            format!("`{name}` is a Git LFS pointer, not the tensors themselves"),
+        )
+        .note(format!(
+            "the file is {} bytes of text that names the real file",
+            bytes.len()
+        ))
+        .help("run `git lfs pull` in the repository it came from"));
+    }
+    let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
+        return Err(Diagnostic::error(
+            codes::FILE_TRUNCATED,
+            format!(
+                "`{name}` is {} bytes long, but the length of the header alone takes 8",
+                bytes.len()
+            ),
+        )
+        .at(Place::file(path))
+        .help("the download or copy was cut short; fetch the file again"));
+    };
+    let length = u64::from_le_bytes(*length);
+    if length > LONGEST_HEADER {
+        return Err(malformed(path, format!("`{name}` claims a header of {length} bytes"))
+            .note(format!("the format allows {LONGEST_HEADER}; the first 8 bytes are probably not a length at all"))
+            .help("check that this is a safetensors file"));
+    }
+    // Fits: not more than LONGEST_HEADER.
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let Some(header) = rest.get(..length) else {
+        return Err(malformed(
+            path,
+            format!(
+                "`{name}` claims a header of {length} bytes, but only {} bytes follow the claim",
+                rest.len()
+            ),
+        )
+        .help(
+            "the download or copy was cut short, or this is no safetensors file; fetch it again",
+        ));
+    };
+    if let Err(error) = std::str::from_utf8(header) {
+        return Err(
+            malformed(path, format!("the header of `{name}` is not UTF-8")).note(format!(
+                "the first byte that is not is byte {} of the file",
+                8 + error.valid_up_to()
+            )),
+        );
+    }
+    if header.first() != Some(&b'{') {
+        return Err(malformed(
+            path,
+            format!("the header of `{name}` does not begin with `{{`"),
+        ));
+    }
+    Ok((header, 8 + length))
+}
+
+fn entry(path: &Path, name: String, value: &Value, data_start: usize) -> Result<Entry, Diagnostic> {
+    let place = Place::tensor(path, &name);
+    let bad = |what: String| Diagnostic::error(codes::HEADER_MALFORMED, what).at(place.clone());
+    let dtype = value.get("dtype").and_then(Value::as_str);
+    let dtype = dtype.ok_or_else(|| bad(format!("the header gives no dtype for `{name}`")))?;
+    let dtype = Dtype::deserialize(Value::from(dtype))
+        .map_err(|_| bad(format!("`{name}` has dtype `{dtype}`, which is not known")))?;
+    let shape = sizes(value.get("shape"))
+        .ok_or_else(|| bad(format!("the header gives no shape for `{name}`")))?;
+    let offsets = sizes(value.get("data_offsets"));
+    let Some(&[begin, end]) = offsets.as_deref() else {
+        return Err(bad(format!("the header gives no byte range for `{name}`")));
+    };
+    if begin > end {
+        return Err(bad(format!(
+            "the byte range of `{name}` ends at {end}, before its start at {begin}"
+        )));
+    }
+    let bits = shape
+        .iter()
+        .try_fold(dtype.bitsize(), |bits, &size| bits.checked_mul(size));
+    let bytes = bits
+        .filter(|bits| bits.is_multiple_of(8))
+        .map(|bits| bits / 8);
+    if bytes != Some(end - begin) {
+        let sum = format!("{} x {} bits", product(&shape), dtype.bitsize());
+        let found = end - begin;
+        return Err(match bytes {
+            Some(bytes) => bad(format!(
+                "`{name}` takes {bytes} bytes by its shape, but {found} by its byte range"
+            ))
+            .note(format!(
+                "{dtype:?} {shape:?}: {sum} = {bytes} bytes; {begin}..{end} = {found} bytes"
+            )),
+            None => bad(format!(
+                "the size of `{name}` is not a number of bytes that can be addressed"
+            ))
+            .note(format!("{dtype:?} {shape:?}: {sum}")),
+        });
+    }
+    match (data_start.checked_add(begin), data_start.checked_add(end)) {
+        (Some(begin), Some(end)) => Ok(Entry {
+            name,
+            dtype,
+            shape,
+            begin,
+            end,
+        }),
+        _ => Err(bad(format!(
+            "the byte range of `{name}`, {begin}..{end}, is beyond any file"
+        ))),
+    }
+}
+
+/// Tensors lie one after another, without gap or overlap, and fill the file to its end.
+fn ranges(
+    path: &Path,
+    entries: &mut [Entry],
+    data_start: usize,
+    length: usize,
+    problems: &mut Vec<Diagnostic>,
+) {
+    entries.sort_by_key(|entry| (entry.begin, entry.end));
+    for pair in entries.windows(2) {
+        if let [before, after] = pair
+            && before.name == after.name
+        {
+            problems.push(malformed(
+                path,
+                format!("the header names `{}` twice", after.name),
+            ));
+        }
+    }
+    let mut names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+    names.sort_unstable();
+    if problems.is_empty()
+        && let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1])
+    {
+        problems.push(malformed(
+            path,
+            format!("the header names `{}` twice", pair[0]),
+        ));
+    }
+    let mut at = data_start;
+    let mut previous = "the header";
+    for entry in entries.iter() {
+        if entry.begin != at {
+            let (begin, before) = (entry.begin - data_start, at - data_start);
+            let relation = if entry.begin < at {
+                "overlaps"
+            } else {
+                "leaves a gap after"
+            };
+            problems.push(
+                Diagnostic::error(
+                    codes::HEADER_MALFORMED,
+                    format!("`{}` {relation} `{previous}`", entry.name),
+                )
+                .at(Place::tensor(path, &entry.name))
+                .note(format!(
+                    "it begins at data byte {begin}; what lies before it ends at {before}"
+                )),
+            );
+            return;
+        }
+        at = entry.end;
+        previous = &entry.name;
+    }
+    if at > length {
+        let last = entries
+            .iter()
+            .find(|entry| entry.end > length)
+            .unwrap_or(&entries[entries.len() - 1]);
+        problems.push(
+            Diagnostic::error(
+                codes::FILE_TRUNCATED,
+                format!("`{}` ends before its last tensor does", file_name(path)),
+            )
+            .at(Place::tensor(path, &last.name))
+            .note(format!(
+                "the header places `{}` at bytes {}..{} of the file",
+                last.name, last.begin, last.end
+            ))
+            .note(format!(
+                "the file has {length} bytes, {} fewer than the header needs ({at})",
+                at - length
+            ))
+            .help("the download or copy was cut short; fetch the file again"),
+        );
+    } else if at < length {
+        problems.push(
+            malformed(
+                path,
+                format!(
+                    "`{}` goes on for {} bytes after its last tensor",
+                    file_name(path),
+                    length - at
+                ),
+            )
+            .note(format!(
+                "the header accounts for {at} bytes, the file has {length}"
+            )),
+        );
+    }
+}
+
+fn sizes(value: Option<&Value>) -> Option<Vec<usize>> {
+    value?
+        .as_array()?
+        .iter()
+        .map(|size| size.as_u64().and_then(|size| usize::try_from(size).ok()))
+        .collect()
+}
+
+fn product(shape: &[usize]) -> String {
+    if shape.is_empty() {
+        "1".to_owned()
+    } else {
+        shape
+            .iter()
+            .map(usize::to_string)
+            .collect::<Vec<_>>()
+            .join(" x ")
+    }
+}
+
+fn malformed(path: &Path, title: String) -> Diagnostic {
+    Diagnostic::error(codes::HEADER_MALFORMED, title).at(Place::file(path))
+}
+
+/// An object whose fields are kept in order, doubles included: a map would swallow a tensor that is named twice.
+struct Fields(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Fields, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of tensors")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(header: &str, data: usize) -> Vec<u8> {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(header.as_bytes());
+        bytes.resize(bytes.len() + data, 0);
+        bytes
+    }
+
+    fn codes_of(bytes: &[u8]) -> Vec<u16> {
+        parse(Path::new("model.safetensors"), bytes)
+            .unwrap_err()
+            .iter()
+            .map(|found| found.code.0)
+            .collect()
+    }
+
+    #[test]
+    fn reads_tensors_in_any_order_of_the_header() {
+        let header = r#"{"__metadata__":{"format":"pt"},"b":{"dtype":"U8","shape":[2],"data_offsets":[4,6]},"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}"#;
+        let entries = parse(Path::new("x"), &file(header, 6)).unwrap();
+        assert_eq!(
+            entries
+                .iter()
+                .map(|entry| entry.name.as_str())
+                .collect::<Vec<_>>(),
+            ["a", "b"]
+        );
+        assert_eq!(entries[1].end - entries[0].begin, 6);
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_a_finding() {
+        let whole = file(
+            r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#,
+            8,
+        );
+        assert!(parse(Path::new("x"), &whole).is_ok());
+        for length in 0..whole.len() {
+            let header = if length < 8 || length >= whole.len() - 8 {
+                102
+            } else {
+                103
+            };
+            assert_eq!(
+                codes_of(&whole[..length]),
+                [header],
+                "cut to {length} bytes"
+            );
+        }
+    }
+
+    #[test]
+    fn a_longer_file_than_the_header_says_is_a_finding() {
+        assert_eq!(
+            codes_of(&file(
+                r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#,
+                9
+            )),
+            [103]
+        );
+    }
+
+    #[test]
+    fn rejects_an_absurd_header_length_without_allocating() {
+        assert_eq!(codes_of(&u64::MAX.to_le_bytes()), [103]);
+    }
+
+    #[test]
+    fn rejects_shapes_that_overflow() {
+        let header =
+            r#"{"a":{"dtype":"F64","shape":[4294967296,4294967296,4],"data_offsets":[0,8]}}"#;
+        assert_eq!(codes_of(&file(header, 8)), [103]);
+    }
+
+    #[test]
+    fn rejects_a_shape_that_disagrees_with_its_byte_range() {
+        let found = parse(
+            Path::new("x"),
+            &file(
+                r#"{"a":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,8]}}"#,
+                8,
+            ),
+        );
+        let found = found.unwrap_err();
+        assert_eq!(
+            found[0].title,
+            "`a` takes 12 bytes by its shape, but 8 by its byte range"
+        );
+    }
+
+    #[test]
+    fn rejects_overlap_gap_and_doubles() {
+        let two = |a: &str, b: &str| {
+            format!(
+                r#"{{"a":{{"dtype":"U8","shape":[4],"data_offsets":{a}}},"b":{{"dtype":"U8","shape":[4],"data_offsets":{b}}}}}"#
+            )
+        };
+        assert_eq!(codes_of(&file(&two("[0,4]", "[2,6]"), 6)), [103]);
+        assert_eq!(codes_of(&file(&two("[0,4]", "[6,10]"), 10)), [103]);
+        let twice = r#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"a":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}"#;
+        assert_eq!(codes_of(&file(twice, 8)), [103]);
+    }
+
+    #[test]
+    fn names_an_unknown_dtype() {
+        let found = parse(
+            Path::new("x"),
+            &file(
+                r#"{"a":{"dtype":"NF4","shape":[8],"data_offsets":[0,4]}}"#,
+                4,
+            ),
+        );
+        assert_eq!(
+            found.unwrap_err()[0].title,
+            "`a` has dtype `NF4`, which is not known"
+        );
+    }
+
+    #[test]
+    fn rejects_a_header_that_is_not_utf8_or_not_an_object() {
+        let mut bytes = file("{\"a\"", 0);
+        bytes[9] = 0xff;
+        assert_eq!(codes_of(&bytes), [103]);
+        assert_eq!(codes_of(&file("[]", 0)), [103]);
+        assert_eq!(codes_of(&file("{\"a\":1}", 0)), [103]);
+    }
+
+    #[test]
+    fn recognizes_a_git_lfs_pointer() {
+        let found = parse(
+            Path::new("x"),
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 850\n",
+        );
+        assert!(found.unwrap_err()[0].title.contains("Git LFS pointer"));
+    }
+}
