@@ -8,6 +8,16 @@ use crate::checkpoint::Checkpoint;
 pub use crate::decision::Decision;
 use crate::rope::Rope;
 use crate::verifier::{FloatType, HiddenAct};
+use crate::vocabulary::VocabularyMap;
+
+mod aux_layers;
+mod describe;
+mod layout;
+mod open;
+mod shapes;
+
+pub use layout::Dropped;
+pub use shapes::Expected;
 
 /// A checkpoint layout, recognized by tensor names and shapes first and config second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -101,4 +111,7 @@ pub struct Head {
     pub tensors: BTreeMap<String, String>,
     /// What was resolved, with reasons.
     pub decisions: Vec<Decision>,
+    /// Source tensors that are left out, with reasons.
+    pub dropped: Vec<Dropped>,
+    map: Option<VocabularyMap>,
 }

@@ -11,20 +11,26 @@ pub mod diagnostic;
 pub mod head;
 mod header;
 mod index;
+pub mod inspect;
 mod locate;
+pub mod options;
 pub mod rope;
 pub mod scan;
 #[cfg(test)]
 mod testing;
+pub mod validate;
 pub mod verifier;
+pub mod vocabulary;
 
 pub use checkpoint::{Checkpoint, TensorView};
 pub use config::ConfigFile;
 pub use decision::Decision;
 pub use diagnostic::{Diagnostic, Level, Place};
 pub use head::{Head, HeadDescription, Layout};
+pub use options::{AuxConvention, ReadOptions};
 pub use rope::{Rope, RopeScaling};
 pub use verifier::VerifierConfig;
+pub use vocabulary::VocabularyMap;
 
 /// Outcome of anything that reads or writes a checkpoint: a value, or every problem found.
 pub type Result<T, E = Vec<Diagnostic>> = std::result::Result<T, E>;

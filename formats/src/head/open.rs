@@ -1,0 +1,284 @@
+//! Opening a head: recognize, resolve the config, compare with the tensors, resolve the vocabulary.
+
+use std::path::Path;
+
+use super::layout::{self, Origin, Recognized};
+use super::shapes;
+use super::{Head, HeadDescription, Layout};
+use crate::Result;
+use crate::checkpoint::{Checkpoint, TensorView};
+use crate::codes;
+use crate::config::Section;
+use crate::decision::Decision;
+use crate::diagnostic::{Diagnostic, Level};
+use crate::options::ReadOptions;
+use crate::verifier::VerifierConfig;
+use crate::vocabulary::{Maps, VocabularyMap};
+
+impl Head {
+    /// Opens a head in any layout this version knows.
+    ///
+    /// The result is closed: each tensor of the source is in [`Head::tensors`] or in [`Head::dropped`], and each tensor the
+    /// description asks for is there, in the shape it asks for. With a verifier the two are also checked against each other,
+    /// and the default auxiliary layers can be filled in.
+    ///
+    /// # Errors
+    /// Every problem found in one run, cause before consequence: S1xx for the files, S110 for a layout that is not known,
+    /// S2xx for tensors, S3xx for vocabulary maps, S4xx for contradictions; S411 for each guess under `options.strict`.
+    pub fn open(
+        dir: &Path,
+        verifier: Option<&VerifierConfig>,
+        options: &ReadOptions,
+    ) -> Result<Head> {
+        Head::from_checkpoint(Checkpoint::open(dir)?, verifier, options)
+    }
+
+    /// Resolves a checkpoint that is open already.
+    ///
+    /// # Errors
+    /// As [`Head::open`].
+    pub fn from_checkpoint(
+        checkpoint: Checkpoint,
+        verifier: Option<&VerifierConfig>,
+        options: &ReadOptions,
+    ) -> Result<Head> {
+        let recognized = layout::recognize(&checkpoint)?;
+        let (description, map, decisions) = resolve(&checkpoint, &recognized, verifier, options)?;
+        Ok(Head {
+            layout: recognized.layout,
+            description,
+            tensors: recognized.names,
+            decisions,
+            dropped: recognized.dropped,
+            map,
+            checkpoint,
+        })
+    }
+
+    /// A tensor by its canonical name, such as `layers.0.self_attn.q_proj.weight`, wherever the source keeps it.
+    ///
+    /// `d2t` and `t2d` come as they are stored; [`Head::vocabulary_map`] has what they mean.
+    #[must_use]
+    pub fn tensor(&self, canonical: &str) -> Option<TensorView<'_>> {
+        self.checkpoint.tensor(self.tensors.get(canonical)?)
+    }
+
+    /// Which verifier token each row of `lm_head` stands for; `None` when the vocabulary is not reduced.
+    ///
+    /// # Errors
+    /// None: the maps were checked when the head was opened.
+    pub fn vocabulary_map(&self) -> Result<Option<VocabularyMap>> {
+        Ok(self.map.clone())
+    }
+
+    /// The verifier the source names, in the speculators layout.
+    #[must_use]
+    pub fn verifier_name(&self) -> Option<&str> {
+        self.checkpoint
+            .config()
+            .get_str("speculators_config.verifier.name_or_path")
+            .ok()
+            .flatten()
+    }
+}
+
+/// Everything the parts of the resolution share.
+pub(super) struct Resolver<'a> {
+    pub checkpoint: &'a Checkpoint,
+    pub recognized: &'a Recognized,
+    pub origin: Origin,
+    /// The whole config.
+    pub root: Section<'a>,
+    /// The part that describes the decoder: `transformer_layer_config`, or the whole.
+    pub decoder: Section<'a>,
+    pub verifier: Option<&'a VerifierConfig>,
+    pub options: &'a ReadOptions,
+    pub problems: Vec<Diagnostic>,
+    pub decisions: Vec<Decision>,
+}
+
+impl<'a> Resolver<'a> {
+    pub fn keep<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
+        result.map_err(|problem| self.problems.push(problem)).ok()
+    }
+
+    pub fn view(&self, canonical: &str) -> Option<TensorView<'a>> {
+        self.checkpoint
+            .tensor(self.recognized.names.get(canonical)?)
+    }
+
+    pub fn has(&self, canonical: &str) -> bool {
+        self.recognized.names.contains_key(canonical)
+    }
+
+    /// One dimension of a matrix.
+    pub fn dimension(&self, canonical: &str, axis: usize) -> Option<usize> {
+        self.view(canonical)
+            .filter(|view| view.shape.len() == 2)
+            .map(|view| view.shape[axis])
+    }
+
+    pub fn foreign(&self) -> bool {
+        self.recognized.layout != Layout::Speculators
+    }
+
+    pub fn contradiction(&mut self, key: &str, title: String) -> &mut Diagnostic {
+        let place = self.decoder.place(key);
+        self.problems
+            .push(Diagnostic::error(codes::NOT_REPRESENTABLE, title).at(place));
+        let last = self.problems.len() - 1;
+        &mut self.problems[last]
+    }
+}
+
+type Resolved = (HeadDescription, Option<VocabularyMap>, Vec<Decision>);
+
+fn resolve(
+    checkpoint: &Checkpoint,
+    recognized: &Recognized,
+    verifier: Option<&VerifierConfig>,
+    options: &ReadOptions,
+) -> Result<Resolved> {
+    let root = checkpoint.config().root();
+    let decoder = match recognized.layout {
+        Layout::Speculators => root.section("transformer_layer_config")?.ok_or_else(|| {
+            Diagnostic::error(
+                codes::CONFIG_KEY_MISSING,
+                "`transformer_layer_config` is missing",
+            )
+            .at(root.place("speculators_model_type"))
+            .note("it holds the sizes of the draft layers")
+        })?,
+        _ => root.clone(),
+    };
+    let mut resolver = Resolver {
+        checkpoint,
+        recognized,
+        origin: recognized.origin,
+        root,
+        decoder,
+        verifier,
+        options,
+        problems: Vec::new(),
+        decisions: recognized.decisions.clone(),
+    };
+    let description = resolver.describe();
+    // What a config says wrongly makes shapes wrong that are right.
+    let unreadable = resolver.problems.iter().any(|problem| {
+        matches!(problem.code, codes::CONFIG_TYPE | codes::CONFIG_KEY_MISSING)
+            || is_whole_refusal(problem)
+    });
+    let Some(mut description) = description.filter(|_| !unreadable) else {
+        return Err(resolver.problems);
+    };
+    let inputs = resolver.dimension("fc.weight", 1);
+    let target = description.target_hidden_size;
+    description.aux_layer_ids = resolver.aux_layers(inputs, target);
+    // The width of `fc` counts the states where the ids do not: a disagreement is one finding, not one per tensor.
+    let auxiliary = match inputs {
+        Some(inputs) if inputs.is_multiple_of(target) && inputs > 0 => inputs / target,
+        _ if description.aux_layer_ids.is_empty() => 3,
+        _ => description.aux_layer_ids.len(),
+    };
+    let expected = description.expected_tensors(auxiliary);
+    let names: Vec<&str> = recognized.names.keys().map(String::as_str).collect();
+    let names = names.into_iter().filter(|name| !resolver.accounted(name));
+    let found = shapes::compare(
+        &expected,
+        names,
+        |name| resolver.view(name),
+        &checkpoint.weights_place(),
+    );
+    resolver.problems.extend(found);
+    resolver.fits_verifier(&description);
+    let maps = Maps {
+        d2t: resolver.view("d2t"),
+        t2d: resolver.view("t2d"),
+        draft_vocab_size: description.draft_vocab_size,
+        vocab_size: description.vocab_size,
+        repair: resolver.foreign(),
+        place: checkpoint.weights_place(),
+    };
+    // A misshaped or missing `lm_head` leaves the number of draft tokens in doubt, and then the maps are not to blame.
+    let sound_rows = resolver.dimension("lm_head.weight", 0) == Some(description.draft_vocab_size);
+    let map = if sound_rows {
+        maps.resolve(&mut resolver.problems, &mut resolver.decisions)
+    } else {
+        None
+    };
+    if options.strict {
+        let place = crate::Place::file(checkpoint.config().path());
+        let guesses = resolver.decisions.iter().filter(|decision| decision.guess);
+        resolver
+            .problems
+            .extend(guesses.map(|guess| guess.refused(place.clone())));
+    }
+    if resolver
+        .problems
+        .iter()
+        .any(|problem| problem.level == Level::Error)
+    {
+        return Err(resolver.problems);
+    }
+    Ok((description, map, resolver.decisions))
+}
+
+/// Problems after which looking at tensors is pointless.
+fn is_whole_refusal(problem: &Diagnostic) -> bool {
+    problem.code == codes::LAYOUT_UNKNOWN
+}
+
+impl Resolver<'_> {
+    /// Names whose trouble has been reported in better words than "unexpected".
+    fn accounted(&self, name: &str) -> bool {
+        let contradicted = |part: &str| {
+            self.problems.iter().any(|problem| {
+                problem.code == codes::NOT_REPRESENTABLE && problem.title.contains(part)
+            })
+        };
+        (name.ends_with("_proj.bias")
+            && name.contains("self_attn")
+            && contradicted("attention biases"))
+            || (name.ends_with("_proj.bias")
+                && name.contains(".mlp.")
+                && contradicted("MLP biases"))
+            || ((name.starts_with("fc_norm.") || name == "input_norm.weight")
+                && contradicted("`norm_before_fc` and `fc_norm`"))
+    }
+
+    /// What head and verifier have to agree on.
+    fn fits_verifier(&mut self, description: &HeadDescription) {
+        let Some(verifier) = self.verifier else {
+            return;
+        };
+        if description.target_hidden_size != verifier.hidden_size {
+            let key = if self.root.get("target_hidden_size").is_some() {
+                self.root.place("target_hidden_size")
+            } else {
+                self.decoder.place("hidden_size")
+            };
+            self.problems.push(
+                Diagnostic::error(
+                    codes::HIDDEN_SIZE,
+                    format!(
+                        "the head reads a hidden size of {}, but the verifier has {}",
+                        description.target_hidden_size, verifier.hidden_size
+                    ),
+                )
+                .at(key),
+            );
+        }
+        if description.vocab_size != verifier.vocab_size {
+            self.problems.push(
+                Diagnostic::error(
+                    codes::VOCABULARY,
+                    format!(
+                        "the head was built for {} tokens, but the verifier has {}",
+                        description.vocab_size, verifier.vocab_size
+                    ),
+                )
+                .at(self.decoder.place("vocab_size")),
+            );
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What a caller may say about a head that its files do not say, or say wrongly.
+
+/// How a list of auxiliary layer ids counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuxConvention {
+    /// Id `k` is the input of layer `k`: the state after `k` layers. The convention of speculators and vLLM.
+    Input,
+    /// Id `i` is the output of layer `i`: the state after `i + 1` layers. The convention of SGLang and most trainers.
+    Output,
+}
+
+/// Overrides and attitude for [`crate::Head::open`]. What is `None` is read from the files.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOptions {
+    /// Auxiliary layers, counted by `aux_convention`, or as [`AuxConvention::Input`] where that is `None`.
+    pub aux_layers: Option<Vec<usize>>,
+    /// Convention of the ids in the config, or of `aux_layers` where those are given.
+    pub aux_convention: Option<AuxConvention>,
+    /// The residual of the first layer is the normalized fc output.
+    pub norm_before_residual: Option<bool>,
+    /// One norm over the concatenated auxiliary states before `fc`.
+    pub norm_before_fc: Option<bool>,
+    /// One norm per auxiliary state before `fc`.
+    pub fc_norm: Option<bool>,
+    /// The normalized output is fed to the next draft step.
+    pub norm_output: Option<bool>,
+    /// Base of the rotary frequencies.
+    pub rope_theta: Option<f64>,
+    /// Channels per head.
+    pub head_dim: Option<usize>,
+    /// Turns every guess into an error (S411).
+    pub strict: bool,
+}

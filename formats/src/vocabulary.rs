@@ -1,0 +1,680 @@
+//! The reduced vocabulary of a head: which verifier token each row of `lm_head` stands for.
+//!
+//! On disk it is told twice. `d2t` holds one offset per draft token, `target = draft + d2t[draft]`; `t2d` marks the
+//! verifier tokens that are in. The two are read together, because each shows what may be wrong with the other.
+
+use safetensors::Dtype;
+
+use crate::checkpoint::TensorView;
+use crate::codes;
+use crate::decision::Decision;
+use crate::diagnostic::{Diagnostic, Place};
+
+/// A resolved map: every draft token has a verifier token of its own, inside the vocabulary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VocabularyMap {
+    /// Verifier token of each draft token.
+    pub draft_to_target: Vec<u32>,
+    /// Verifier vocabulary.
+    pub vocab_size: usize,
+}
+
+impl VocabularyMap {
+    /// The content of `d2t`: what to add to each draft token.
+    pub fn offsets(&self) -> impl Iterator<Item = i64> {
+        self.draft_to_target
+            .iter()
+            .zip(0_i64..)
+            .map(|(&target, draft)| i64::from(target) - draft)
+    }
+
+    /// The content of `t2d`: which verifier tokens are in the draft vocabulary.
+    #[must_use]
+    pub fn members(&self) -> Vec<bool> {
+        let mut members = vec![false; self.vocab_size];
+        for &target in &self.draft_to_target {
+            members[target as usize] = true;
+        }
+        members
+    }
+
+    /// Whether the rows are in ascending order of verifier tokens, as trainers assume.
+    #[must_use]
+    pub fn is_sorted(&self) -> bool {
+        self.draft_to_target.is_sorted()
+    }
+}
+
+/// What is known when a map is resolved.
+pub(crate) struct Maps<'a> {
+    pub d2t: Option<TensorView<'a>>,
+    pub t2d: Option<TensorView<'a>>,
+    pub draft_vocab_size: usize,
+    pub vocab_size: usize,
+    /// Absolute ids may be turned into offsets where that is proven right; the speculators layout promises offsets.
+    pub repair: bool,
+    /// For findings about maps that are not there.
+    pub place: Place,
+}
+
+impl Maps<'_> {
+    /// The map, or `None` for the full vocabulary; findings and decisions are added to the lists.
+    pub fn resolve(
+        &self,
+        problems: &mut Vec<Diagnostic>,
+        decisions: &mut Vec<Decision>,
+    ) -> Option<VocabularyMap> {
+        let before = problems.len();
+        let d2t = self.d2t.and_then(|view| keep(integers(&view), problems));
+        let t2d = self.t2d.and_then(|view| keep(booleans(&view), problems));
+        if problems.len() > before {
+            return None;
+        }
+        let (draft, vocabulary) = (self.draft_vocab_size, self.vocab_size);
+        if let Some(d2t) = d2t.as_ref().filter(|d2t| d2t.len() != draft) {
+            let title = format!("`d2t` has {} entries for {draft} draft tokens", d2t.len());
+            problems.push(self.problem(codes::MAP_LENGTH, "d2t", title));
+        }
+        if let Some(t2d) = t2d.as_ref().filter(|t2d| t2d.len() != vocabulary) {
+            let title = format!(
+                "`t2d` has {} entries for {vocabulary} verifier tokens",
+                t2d.len()
+            );
+            problems.push(self.problem(codes::MAP_LENGTH, "t2d", title));
+        }
+        if draft > vocabulary {
+            problems.push(
+                Diagnostic::error(
+                    codes::VOCABULARY,
+                    format!("the head has {draft} draft tokens, more than the {vocabulary} of the verifier"),
+                )
+                .at(self.place.clone()),
+            );
+        }
+        if problems.len() > before {
+            return None;
+        }
+        if draft == vocabulary {
+            return self.full(d2t.as_deref(), problems, decisions);
+        }
+        match (d2t, t2d) {
+            (None, None) => {
+                problems.push(
+                    Diagnostic::error(
+                        codes::MAP_MISSING,
+                        format!("neither `d2t` nor `t2d` maps the {draft} draft tokens to the {vocabulary} of the verifier"),
+                    )
+                    .at(self.place.clone()),
+                );
+                None
+            }
+            (None, Some(t2d)) => self.from_members(&t2d, problems, decisions),
+            (Some(d2t), t2d) => self.from_entries(&d2t, t2d.as_deref(), problems, decisions),
+        }
+    }
+
+    /// Nothing is reduced: maps may be there, but can only say that token d is token d.
+    fn full(
+        &self,
+        d2t: Option<&[i64]>,
+        problems: &mut Vec<Diagnostic>,
+        decisions: &mut Vec<Decision>,
+    ) -> Option<VocabularyMap> {
+        if let Some((row, offset)) =
+            d2t.and_then(|d2t| d2t.iter().enumerate().find(|(_, offset)| **offset != 0))
+        {
+            problems.push(
+                self.problem(
+                    codes::NOT_REPRESENTABLE,
+                    "d2t",
+                    format!(
+                        "`d2t` reorders a vocabulary that is not reduced ({} tokens)",
+                        self.vocab_size
+                    ),
+                )
+                .note(format!(
+                    "the first entry that is not 0 is d2t[{row}] = {offset}"
+                ))
+                .note("runtimes ignore the map of a full vocabulary"),
+            );
+        } else if d2t.is_some() || self.t2d.is_some() {
+            decisions.push(Decision::settled(
+                "d2t",
+                "no map",
+                "the vocabulary is not reduced, so the map says nothing",
+            ));
+        }
+        None
+    }
+
+    fn from_members(
+        &self,
+        t2d: &[bool],
+        problems: &mut Vec<Diagnostic>,
+        decisions: &mut Vec<Decision>,
+    ) -> Option<VocabularyMap> {
+        let targets: Vec<u32> = (0..)
+            .zip(t2d)
+            .filter(|(_, member)| **member)
+            .map(|(target, _)| target)
+            .collect();
+        if targets.len() == t2d.len() {
+            problems.push(self.never_loaded("t2d", "`t2d` is true throughout"));
+            return None;
+        }
+        if targets.len() != self.draft_vocab_size {
+            problems.push(self.count(targets.len()));
+            return None;
+        }
+        decisions.push(Decision::guessed(
+            "d2t",
+            "rebuilt from `t2d`",
+            "there is no `d2t`; the rows of `lm_head` are taken to be in ascending order of verifier tokens",
+        ));
+        Some(self.map(targets))
+    }
+
+    fn from_entries(
+        &self,
+        d2t: &[i64],
+        t2d: Option<&[bool]>,
+        problems: &mut Vec<Diagnostic>,
+        decisions: &mut Vec<Decision>,
+    ) -> Option<VocabularyMap> {
+        let sums: Vec<i64> = d2t
+            .iter()
+            .zip(0_i64..)
+            .map(|(offset, draft)| offset.saturating_add(draft))
+            .collect();
+        let offsets = self.read(&sums, t2d);
+        // Zeros are a map of the first tokens to themselves; only a `t2d` that says the same makes that believable.
+        if d2t.iter().all(|offset| *offset == 0) && !(offsets.fits() && t2d.is_some()) {
+            problems.push(self.never_loaded("d2t", "`d2t` is zero throughout"));
+            return None;
+        }
+        if t2d.is_some_and(|t2d| t2d.iter().all(|member| *member)) {
+            problems.push(self.never_loaded("t2d", "`t2d` is true throughout"));
+            return None;
+        }
+        let absolute = self.read(d2t, t2d);
+        // An offset map repeats an offset wherever two neighbouring tokens are in it; without `t2d` to decide, a map that
+        // never does and that also reads as ids is taken for neither.
+        let rising = d2t.len() > 1 && d2t.windows(2).all(|pair| pair[0] < pair[1]);
+        let open = t2d.is_none() && rising && absolute.fits() && offsets.fits();
+        if offsets.fits() && !open {
+            if t2d.is_none() {
+                decisions.push(Decision::settled(
+                    "t2d",
+                    "rebuilt from `d2t`",
+                    "there is no `t2d`, and `d2t` determines it",
+                ));
+            }
+            return Some(self.map(offsets.targets));
+        }
+        if absolute.fits() && !open && self.repair {
+            decisions.push(Decision::settled(
+                "d2t",
+                "absolute ids turned into offsets",
+                format!(
+                    "as offsets {}; as verifier tokens they fit",
+                    offsets.misfit(t2d.is_some())
+                ),
+            ));
+            return Some(self.map(absolute.targets));
+        }
+        problems.push(self.explain(d2t, &offsets, &absolute, open));
+        None
+    }
+
+    /// Reads targets as they stand and counts what is wrong with them.
+    fn read(&self, targets: &[i64], t2d: Option<&[bool]>) -> Reading {
+        let mut seen = vec![false; self.vocab_size];
+        let mut reading = Reading {
+            targets: Vec::with_capacity(targets.len()),
+            ..Reading::default()
+        };
+        for (draft, &target) in targets.iter().enumerate() {
+            let index = usize::try_from(target)
+                .ok()
+                .filter(|index| *index < self.vocab_size);
+            let (Some(index), Ok(target)) = (index, u32::try_from(target)) else {
+                reading.outside += 1;
+                reading.first_outside.get_or_insert(draft);
+                continue;
+            };
+            if std::mem::replace(&mut seen[index], true) {
+                reading.repeated += 1;
+                reading.first_repeated.get_or_insert(draft);
+            }
+            reading.targets.push(target);
+        }
+        if let Some(t2d) = t2d {
+            let differing = |(_, (seen, member)): &(usize, (&bool, &bool))| seen != member;
+            let mut differences = seen.iter().zip(t2d).enumerate().filter(differing);
+            reading.first_difference = differences.next().map(|(token, _)| token);
+            reading.differences =
+                differences.count() + usize::from(reading.first_difference.is_some());
+            reading.members = t2d.iter().filter(|member| **member).count();
+        }
+        reading
+    }
+
+    fn explain(
+        &self,
+        d2t: &[i64],
+        offsets: &Reading,
+        absolute: &Reading,
+        open: bool,
+    ) -> Diagnostic {
+        let (total, vocabulary) = (d2t.len(), self.vocab_size);
+        let entry = |draft: usize| (draft, d2t.get(draft).copied().unwrap_or_default());
+        if open {
+            return self
+                .problem(codes::MAP_ABSOLUTE, "d2t", "`d2t` may hold offsets or absolute token ids".to_owned())
+                .note("its entries rise throughout, as ids do and offsets hardly ever, yet both readings fit")
+                .help("add `t2d`, which decides it");
+        }
+        if absolute.fits() {
+            return self
+                .problem(codes::MAP_ABSOLUTE, "d2t", "`d2t` holds absolute token ids instead of offsets".to_owned())
+                .note(format!("as offsets {}", offsets.misfit(absolute.members > 0)))
+                .note("as verifier tokens the entries are inside the vocabulary, distinct and in accord with `t2d`")
+                .help("subtract the index from each entry: `d2t - arange(len(d2t))`");
+        }
+        if let Some((draft, offset)) = offsets.first_outside.map(entry) {
+            return self
+                .problem(
+                    codes::MAP_RANGE,
+                    "d2t",
+                    format!(
+                        "`d2t` sends draft token {draft} to {}, outside the verifier vocabulary of {vocabulary}",
+                        offset.saturating_add(draft as i64)
+                    ),
+                )
+                .note(format!("{draft} + d2t[{draft}] = {draft} + {offset}"))
+                .note(format!("{} of {total} entries lead outside", offsets.outside));
+        }
+        if let Some((draft, offset)) = offsets.first_repeated.map(entry) {
+            let target = offset.saturating_add(draft as i64);
+            let other = (0..draft).find(|other| {
+                d2t.get(*other).copied().unwrap_or_default() + *other as i64 == target
+            });
+            return self
+                .problem(
+                    codes::MAP_DUPLICATE,
+                    "d2t",
+                    format!(
+                        "draft tokens {} and {draft} both map to verifier token {target}",
+                        other.unwrap_or_default()
+                    ),
+                )
+                .note(format!(
+                    "{} of {total} entries repeat an earlier target",
+                    offsets.repeated
+                ));
+        }
+        let token = offsets.first_difference.unwrap_or_default();
+        self.problem(
+            codes::MAP_DISAGREE,
+            "t2d",
+            format!(
+                "`d2t` and `t2d` disagree about {} verifier tokens",
+                offsets.differences
+            ),
+        )
+        .note(format!("the first is token {token}"))
+        .note(format!(
+            "`t2d` marks {} tokens, `d2t` leads to {total}",
+            offsets.members
+        ))
+    }
+
+    fn map(&self, draft_to_target: Vec<u32>) -> VocabularyMap {
+        VocabularyMap {
+            draft_to_target,
+            vocab_size: self.vocab_size,
+        }
+    }
+
+    fn count(&self, marked: usize) -> Diagnostic {
+        let title = format!(
+            "`t2d` marks {marked} tokens, but the head has {} draft tokens",
+            self.draft_vocab_size
+        );
+        self.problem(codes::MAP_DISAGREE, "t2d", title)
+    }
+
+    fn never_loaded(&self, tensor: &str, what: &str) -> Diagnostic {
+        self.problem(
+            codes::MAP_NEVER_LOADED,
+            tensor,
+            format!(
+                "{what}, although only {} of {} tokens are in the draft",
+                self.draft_vocab_size, self.vocab_size
+            ),
+        )
+        .help("find the map the trainer used, and put it into the checkpoint")
+    }
+
+    fn problem(&self, code: codes::Code, tensor: &str, title: String) -> Diagnostic {
+        let view = if tensor == "d2t" { self.d2t } else { self.t2d };
+        let place = view.map_or_else(
+            || self.place.clone(),
+            |view| Place::tensor(view.path, view.name),
+        );
+        Diagnostic::error(code, title).at(place)
+    }
+}
+
+/// One way of reading the entries, and what speaks against it.
+#[derive(Default)]
+struct Reading {
+    targets: Vec<u32>,
+    outside: usize,
+    first_outside: Option<usize>,
+    repeated: usize,
+    first_repeated: Option<usize>,
+    differences: usize,
+    first_difference: Option<usize>,
+    members: usize,
+}
+
+impl Reading {
+    fn fits(&self) -> bool {
+        self.outside == 0 && self.repeated == 0 && self.differences == 0
+    }
+
+    fn misfit(&self, marked: bool) -> String {
+        match (self.outside, self.repeated) {
+            (0, 0) if marked => {
+                format!("they disagree with `t2d` about {} tokens", self.differences)
+            }
+            (0, repeated) => format!("{repeated} of them repeat an earlier target"),
+            (outside, _) => format!("{outside} of them lead outside the vocabulary"),
+        }
+    }
+}
+
+fn keep<T>(result: Result<T, Diagnostic>, problems: &mut Vec<Diagnostic>) -> Option<T> {
+    result.map_err(|problem| problems.push(problem)).ok()
+}
+
+/// `d2t` in any integer dtype.
+fn integers(view: &TensorView<'_>) -> Result<Vec<i64>, Diagnostic> {
+    flat(view)?;
+    Ok(match view.dtype {
+        Dtype::I64 => chunks(view.data).map(i64::from_le_bytes).collect(),
+        Dtype::I32 => chunks(view.data)
+            .map(|bytes| i64::from(i32::from_le_bytes(bytes)))
+            .collect(),
+        Dtype::U32 => chunks(view.data)
+            .map(|bytes| i64::from(u32::from_le_bytes(bytes)))
+            .collect(),
+        _ => return Err(dtype(view, "whole numbers (I64 or I32)")),
+    })
+}
+
+/// `t2d` as booleans or bytes.
+fn booleans(view: &TensorView<'_>) -> Result<Vec<bool>, Diagnostic> {
+    flat(view)?;
+    match view.dtype {
+        Dtype::BOOL | Dtype::U8 | Dtype::I8 => {
+            Ok(view.data.iter().map(|byte| *byte != 0).collect())
+        }
+        _ => Err(dtype(view, "booleans (BOOL or U8)")),
+    }
+}
+
+fn chunks<const N: usize>(data: &[u8]) -> impl Iterator<Item = [u8; N]> {
+    data.as_chunks::<N>().0.iter().copied()
+}
+
+fn flat(view: &TensorView<'_>) -> Result<(), Diagnostic> {
+    if view.shape.len() == 1 {
+        return Ok(());
+    }
+    let title = format!(
+        "`{}` is {:?}, but a vocabulary map is one list",
+        view.name, view.shape
+    );
+    Err(Diagnostic::error(codes::TENSOR_SHAPE, title).at(Place::tensor(view.path, view.name)))
+}
+
+fn dtype(view: &TensorView<'_>, wanted: &str) -> Diagnostic {
+    let title = format!(
+        "`{}` has dtype {:?}, but has to hold {wanted}",
+        view.name, view.dtype
+    );
+    Diagnostic::error(codes::TENSOR_DTYPE, title).at(Place::tensor(view.path, view.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    struct Case {
+        d2t: Option<Vec<i64>>,
+        t2d: Option<Vec<u8>>,
+        repair: bool,
+    }
+
+    /// Four draft tokens of eight: 1, 2, 5 and 7.
+    fn case() -> Case {
+        Case {
+            d2t: Some(vec![1, 1, 3, 4]),
+            t2d: Some(vec![0, 1, 1, 0, 0, 1, 0, 1]),
+            repair: false,
+        }
+    }
+
+    impl Case {
+        fn resolve(&self) -> Result<(Option<VocabularyMap>, Vec<Decision>), u16> {
+            let d2t_bytes: Option<Vec<u8>> = self
+                .d2t
+                .as_ref()
+                .map(|d2t| d2t.iter().flat_map(|entry| entry.to_le_bytes()).collect());
+            let d2t_shape = [self.d2t.as_ref().map_or(0, Vec::len)];
+            let t2d_shape = [self.t2d.as_ref().map_or(0, Vec::len)];
+            let path = Path::new("model.safetensors");
+            let view = |name, dtype, shape, data| TensorView {
+                name,
+                dtype,
+                shape,
+                data,
+                path,
+            };
+            let maps = Maps {
+                d2t: d2t_bytes
+                    .as_ref()
+                    .map(|data| view("d2t", Dtype::I64, &d2t_shape, data)),
+                t2d: self
+                    .t2d
+                    .as_ref()
+                    .map(|data| view("t2d", Dtype::BOOL, &t2d_shape, data)),
+                draft_vocab_size: 4,
+                vocab_size: 8,
+                repair: self.repair,
+                place: Place::file(path),
+            };
+            let (mut problems, mut decisions) = (Vec::new(), Vec::new());
+            let map = maps.resolve(&mut problems, &mut decisions);
+            match problems.first() {
+                None => Ok((map, decisions)),
+                Some(problem) => {
+                    assert_eq!(problems.len(), 1, "{problems:?}");
+                    Err(problem.code.0)
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn offsets_are_added_to_the_draft_token() {
+        let (map, decisions) = case().resolve().unwrap();
+        let map = map.unwrap();
+        assert_eq!(map.draft_to_target, [1, 2, 5, 7]);
+        assert_eq!(map.offsets().collect::<Vec<_>>(), [1, 1, 3, 4]);
+        assert_eq!(
+            map.members(),
+            [false, true, true, false, false, true, false, true]
+        );
+        assert!(decisions.is_empty());
+    }
+
+    #[test]
+    fn absolute_ids_are_an_error_or_repaired_where_that_is_proven() {
+        let mut absolute = Case {
+            d2t: Some(vec![1, 2, 5, 7]),
+            ..case()
+        };
+        assert_eq!(absolute.resolve(), Err(305));
+        absolute.repair = true;
+        let (map, decisions) = absolute.resolve().unwrap();
+        assert_eq!(map.unwrap().draft_to_target, [1, 2, 5, 7]);
+        assert!(!decisions[0].guess);
+    }
+
+    #[test]
+    fn absolute_ids_without_t2d_are_repaired_only_if_offsets_are_impossible() {
+        let repairable = Case {
+            d2t: Some(vec![1, 2, 5, 7]),
+            t2d: None,
+            repair: true,
+        };
+        assert_eq!(
+            repairable.resolve().unwrap().0.unwrap().draft_to_target,
+            [1, 2, 5, 7]
+        );
+        let open = Case {
+            d2t: Some(vec![0, 1, 2, 4]),
+            t2d: None,
+            repair: true,
+        };
+        assert_eq!(open.resolve(), Err(305));
+    }
+
+    #[test]
+    fn a_missing_half_is_rebuilt() {
+        let (map, decisions) = Case {
+            t2d: None,
+            ..case()
+        }
+        .resolve()
+        .unwrap();
+        assert_eq!(map.unwrap().draft_to_target, [1, 2, 5, 7]);
+        assert!(!decisions[0].guess);
+        let (map, decisions) = Case {
+            d2t: None,
+            ..case()
+        }
+        .resolve()
+        .unwrap();
+        assert_eq!(map.unwrap().draft_to_target, [1, 2, 5, 7]);
+        assert!(decisions[0].guess);
+    }
+
+    #[test]
+    fn maps_that_were_never_loaded_are_told_from_the_first_tokens() {
+        assert_eq!(
+            Case {
+                d2t: Some(vec![0; 4]),
+                ..case()
+            }
+            .resolve(),
+            Err(304)
+        );
+        assert_eq!(
+            Case {
+                d2t: Some(vec![0; 4]),
+                t2d: None,
+                repair: true
+            }
+            .resolve(),
+            Err(304)
+        );
+        assert_eq!(
+            Case {
+                t2d: Some(vec![1; 8]),
+                ..case()
+            }
+            .resolve(),
+            Err(304)
+        );
+        let first = Case {
+            d2t: Some(vec![0; 4]),
+            t2d: Some(vec![1, 1, 1, 1, 0, 0, 0, 0]),
+            repair: false,
+        };
+        assert_eq!(
+            first.resolve().unwrap().0.unwrap().draft_to_target,
+            [0, 1, 2, 3]
+        );
+    }
+
+    #[test]
+    fn range_doubles_and_disagreement_are_told_apart() {
+        assert_eq!(
+            Case {
+                d2t: Some(vec![1, 1, 3, 40]),
+                ..case()
+            }
+            .resolve(),
+            Err(302)
+        );
+        assert_eq!(
+            Case {
+                d2t: Some(vec![1, 0, 3, 4]),
+                ..case()
+            }
+            .resolve(),
+            Err(303)
+        );
+        assert_eq!(
+            Case {
+                d2t: Some(vec![1, 1, 3, 3]),
+                ..case()
+            }
+            .resolve(),
+            Err(306)
+        );
+        assert_eq!(
+            Case {
+                d2t: Some(vec![i64::MAX; 4]),
+                ..case()
+            }
+            .resolve(),
+            Err(302)
+        );
+    }
+
+    #[test]
+    fn lengths_and_absence_are_findings() {
+        assert_eq!(
+            Case {
+                d2t: Some(vec![1, 1, 3]),
+                ..case()
+            }
+            .resolve(),
+            Err(301)
+        );
+        assert_eq!(
+            Case {
+                t2d: Some(vec![0; 7]),
+                ..case()
+            }
+            .resolve(),
+            Err(301)
+        );
+        assert_eq!(
+            Case {
+                d2t: None,
+                t2d: None,
+                repair: true
+            }
+            .resolve(),
+            Err(307)
+        );
+    }
+}
