@@ -1,0 +1,69 @@
+"""Runs the peer checks and prints a table of what came out. `run` is the way to start it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from comparisons import Finding, convert, evaluate, keep_serving
+from pairs import FIXTURES, PAIRS, make_pair
+
+ROOT = FIXTURES.parent
+CONVERTED = ["safeailab", "safeailab-bin", "specforge"]
+
+
+def findings(options: argparse.Namespace) -> Iterator[Finding]:
+    converted = options.work / "converted"
+    if "convert" not in options.skip:
+        for layout in CONVERTED:
+            yield convert(options.binary, FIXTURES, layout, converted / layout)
+    if "serve" not in options.skip:
+        for layout in CONVERTED:
+            yield keep_serving(FIXTURES, layout, converted / layout, options.work / "served" / layout)
+    if "evaluate" not in options.skip:
+        for number, recorded in [(3, "vllm"), (5, "vllm-5")]:
+            yield evaluate(
+                options.binary,
+                f"fixtures, {number} drafts",
+                FIXTURES / "verifier",
+                FIXTURES / "heads" / "speculators",
+                FIXTURES / "prompts.jsonl",
+                FIXTURES / "golden" / recorded,
+                options.work / "evaluated",
+            )
+        for name in options.pairs:
+            pair = make_pair(name, options.work / "pairs")
+            yield evaluate(
+                options.binary,
+                name,
+                pair / "verifier",
+                pair / "head",
+                pair / "prompts.jsonl",
+                pair / "vllm",
+                options.work / "evaluated",
+            )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "speculators")
+    parser.add_argument("--work", type=Path, default=ROOT / "target" / "interop")
+    parser.add_argument("--pairs", nargs="*", default=list(PAIRS), choices=list(PAIRS), metavar="NAME")
+    parser.add_argument("--skip", nargs="*", default=[], choices=["convert", "serve", "evaluate"], metavar="CHECK")
+    options = parser.parse_args()
+    options.work = options.work.absolute()
+    options.binary = options.binary.absolute()
+
+    # All of it is shown at the end, since training and serving talk a lot in between.
+    results = list(findings(options))
+    width = max(len(finding.subject) for finding in results)
+    for finding in results:
+        verdict = "ok  " if finding.passed else "FAIL"
+        print(f"{verdict}  {finding.check:<8}  {finding.subject:<{width}}  {finding.detail}")
+    return 0 if all(finding.passed for finding in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

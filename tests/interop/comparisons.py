@@ -1,0 +1,121 @@
+"""One comparison per question a user of both tools would ask."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from speculators import SpeculatorModel
+
+from pairs import serve
+
+
+@dataclass
+class Finding:
+    check: str
+    subject: str
+    passed: bool
+    detail: str
+
+
+def run(command: list) -> str | None:
+    """What a command prints, or None with its complaint shown when it fails."""
+    completed = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+    return completed.stdout if completed.returncode == 0 else None
+
+
+def source_tensors(head: Path, verifier: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a foreign head under the names this package gives them."""
+    if (head / "model.safetensors").exists():
+        tensors = load_file(head / "model.safetensors")
+    else:
+        tensors = torch.load(head / "pytorch_model.bin", weights_only=True)
+    renamed = {name.replace("midlayer.", "layers.0."): tensor for name, tensor in tensors.items()}
+    # A head without an embedding uses the verifier's.
+    embedding = load_file(verifier / "model.safetensors")["model.embed_tokens.weight"]
+    return {"embed_tokens.weight": embedding} | renamed
+
+
+def convert(binary: Path, fixtures: Path, layout: str, destination: Path) -> Finding:
+    """Is a converted head, as the Python package loads it, the head it was made from, bit for bit?"""
+    head, verifier = fixtures / "heads" / layout, fixtures / "verifier"
+    shutil.rmtree(destination, ignore_errors=True)
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    command = [binary, "convert", head, "--verifier", verifier, "--algorithm", "eagle3", "--output-path", destination]
+    if run(command) is None:
+        return Finding("convert", layout, False, "the conversion failed")
+    loaded = SpeculatorModel.from_pretrained(destination, dtype=torch.bfloat16).state_dict()
+    expected = source_tensors(head, verifier)
+    differing = [
+        name
+        for name, tensor in expected.items()
+        if name not in loaded or loaded[name].dtype != tensor.dtype or not torch.equal(loaded[name], tensor)
+    ]
+    # The package fills these from the verifier itself, whatever the checkpoint says.
+    unexpected = sorted(set(loaded) - set(expected) - {"verifier_lm_head.weight", "verifier_norm.weight"})
+    detail = f"{len(expected) - len(differing)} of {len(expected)} tensors equal"
+    detail += f"; different: {', '.join(differing)}" if differing else ""
+    detail += f"; not in the source: {', '.join(unexpected)}" if unexpected else ""
+    return Finding("convert", layout, not differing and not unexpected, detail)
+
+
+def read_lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def keep_serving(fixtures: Path, layout: str, converted: Path, output: Path) -> Finding:
+    """Does vLLM serve a converted head exactly as it serves the one it was made from?"""
+    if not converted.exists():
+        return Finding("serve", layout, False, "there is no converted head to serve")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    serve(fixtures / "verifier", converted, fixtures / "prompts.jsonl", output)
+    served, recorded = (
+        json.loads(path.with_suffix(".json").read_text())["accepted_per_position"]
+        for path in (output, fixtures / "golden" / "vllm")
+    )
+    same_lines = read_lines(output.with_suffix(".jsonl")) == read_lines(fixtures / "golden" / "vllm.jsonl")
+    detail = f"accepted per position {served}, from the original {recorded}"
+    detail += "" if same_lines else "; tokens or drafts differ"
+    return Finding("serve", layout, served == recorded and same_lines, detail)
+
+
+def first_difference(ours: list[int], theirs: list[int]) -> int | None:
+    if ours == theirs:
+        return None
+    shared = min(len(ours), len(theirs))
+    return next((position for position in range(shared) if ours[position] != theirs[position]), shared)
+
+
+def evaluate(
+    binary: Path, subject: str, verifier: Path, head: Path, prompts: Path, recorded: Path, work: Path
+) -> Finding:
+    """Do `speculators eval` and vLLM say the same tokens and accept the same drafts?"""
+    run_of_vllm = json.loads(recorded.with_suffix(".json").read_text())
+    work.mkdir(parents=True, exist_ok=True)
+    outputs = work / f"{subject.replace(', ', '-').replace(' ', '-')}.jsonl"
+    report = run(
+        [
+            *(binary, "eval", "--verifier", verifier, "--speculator", head, "--prompts", prompts),
+            *("--num-speculative-tokens", run_of_vllm["num_speculative_tokens"]),
+            *("--max-new-tokens", run_of_vllm["max_new_tokens"]),
+            *("--format", "json", "--outputs", outputs),
+        ]
+    )
+    if report is None:
+        return Finding("evaluate", subject, False, "the evaluation failed")
+    counts = json.loads(report)["counts"]
+    ours = {line["id"]: line["output_token_ids"] for line in read_lines(outputs)}
+    theirs = {line["id"]: line["output_token_ids"] for line in read_lines(recorded.with_suffix(".jsonl"))}
+    positions = {name: first_difference(ours.get(name, []), theirs[name]) for name in theirs}
+    differing = [f"{name} at {position}" for name, position in positions.items() if position is not None]
+    accepted = counts["accepted_per_position"], run_of_vllm["accepted_per_position"]
+    steps = counts["steps"], run_of_vllm["num_drafts"]
+    detail = f"{len(theirs) - len(differing)} of {len(theirs)} prompts identical; "
+    detail += f"accepted per position {accepted[0]}, vLLM {accepted[1]}; steps {steps[0]}, vLLM {steps[1]}"
+    detail += f"; different: {', '.join(differing)}" if differing else ""
+    return Finding("evaluate", subject, not differing and accepted[0] == accepted[1], detail)
