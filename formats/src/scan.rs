@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn tells_constants_apart_in_every_dtype() {
-        let cases: [(Dtype, Vec<u8>, Vec<u8>, Vec<u8>); 4] = [
+        let cases = [
             (
                 Dtype::BF16,
                 half::bf16::ONE.to_le_bytes().to_vec(),

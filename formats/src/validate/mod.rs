@@ -1,0 +1,277 @@
+//! Will this head load, and will the verifier accept what it drafts?
+//!
+//! Whatever keeps a head from being opened is found by [`Head::open`] and [`Checkpoint::open`]; here it is joined with
+//! what only a look at the values, at both vocabulary maps and at the verifier can tell. Everything is looked at in one
+//! run: where the head cannot be opened, its values and its serving configuration still are.
+
+mod maps;
+mod pairing;
+mod serving;
+mod values;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::checkpoint::Checkpoint;
+use crate::codes;
+use crate::decision::Decision;
+use crate::diagnostic::{Diagnostic, Level};
+use crate::head::{Head, HeadDescription, Layout};
+use crate::options::ReadOptions;
+use crate::verifier::VerifierConfig;
+
+/// What to look at, and how strictly.
+#[derive(Clone, Debug, Default)]
+pub struct ValidateOptions {
+    /// A warning makes the head not valid.
+    pub deny_warnings: bool,
+    /// Headers and configs only: the values of the weights are not read.
+    pub skip_values: bool,
+    /// How the head is read where its config leaves something open.
+    pub read: ReadOptions,
+}
+
+/// The answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It loads, and nothing speaks against it.
+    Valid,
+    /// It will not load, or it will draft wrong tokens.
+    NotValid,
+    /// It could not be judged: it is not there, cannot be read, or is not a head this version knows.
+    CouldNotTell,
+}
+
+impl Verdict {
+    /// Exit status of a program that answers with this verdict.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Verdict::Valid => 0,
+            Verdict::NotValid => 1,
+            Verdict::CouldNotTell => 2,
+        }
+    }
+}
+
+/// Everything that was found.
+#[derive(Debug, Serialize)]
+pub struct ValidationReport {
+    /// Name and version of this structure.
+    pub schema: &'static str,
+    /// The answer.
+    pub verdict: Verdict,
+    /// The checkpoint, as given.
+    pub path: PathBuf,
+    /// The verifier it was paired with, as given.
+    pub verifier: Option<PathBuf>,
+    /// Recognized layout, if the head could be opened.
+    pub layout: Option<Layout>,
+    /// The head, if it could be opened.
+    pub head: Option<HeadDescription>,
+    /// What had to be resolved to open it.
+    pub decisions: Vec<Decision>,
+    /// Tensors in the files.
+    pub tensors: usize,
+    /// Tensors whose values were read.
+    pub tensors_scanned: usize,
+    /// Bytes of those.
+    pub bytes_scanned: u64,
+    /// Findings, errors first, causes before consequences.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl ValidationReport {
+    /// Findings of one level.
+    #[must_use]
+    pub fn count(&self, level: Level) -> usize {
+        self.diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.level == level)
+            .count()
+    }
+}
+
+/// Judges the head in `dir`, alone or with the verifier in another directory.
+#[must_use]
+pub fn validate(
+    dir: &Path,
+    verifier: Option<&Path>,
+    options: &ValidateOptions,
+) -> ValidationReport {
+    let mut report = ValidationReport {
+        schema: "speculators.validate/1",
+        verdict: Verdict::Valid,
+        path: dir.to_path_buf(),
+        verifier: verifier.map(Path::to_path_buf),
+        layout: None,
+        head: None,
+        decisions: Vec::new(),
+        tensors: 0,
+        tensors_scanned: 0,
+        bytes_scanned: 0,
+        diagnostics: Vec::new(),
+    };
+    let (config, about_verifier) = match verifier.map(VerifierConfig::read).transpose() {
+        Ok(config) => (config, Vec::new()),
+        Err(found) => (None, found),
+    };
+    match Head::open(dir, config.as_ref(), &options.read) {
+        Ok(head) => {
+            judge_contents(&head.checkpoint, options, &mut report);
+            judge_head(&head, config.as_ref().zip(verifier), &mut report);
+            report.layout = Some(head.layout);
+            report.head = Some(head.description);
+            report.decisions = head.decisions;
+        }
+        Err(found) => {
+            report.diagnostics.extend(found);
+            let settled = report
+                .diagnostics
+                .iter()
+                .any(|diagnostic| diagnostic.code == codes::LAYOUT_UNKNOWN);
+            if !settled && let Ok(checkpoint) = Checkpoint::open(dir) {
+                judge_contents(&checkpoint, options, &mut report);
+            }
+        }
+    }
+    suppress(&mut report.diagnostics);
+    report.verdict = verdict(dir, options, &report.diagnostics, &about_verifier);
+    report.diagnostics.extend(about_verifier);
+    report
+        .diagnostics
+        .sort_by_key(|diagnostic| std::cmp::Reverse(diagnostic.level));
+    report
+}
+
+/// What needs no more than the files.
+fn judge_contents(
+    checkpoint: &Checkpoint,
+    options: &ValidateOptions,
+    report: &mut ValidationReport,
+) {
+    report.tensors = checkpoint.names().count();
+    report
+        .diagnostics
+        .extend(serving::check(checkpoint.config()));
+    if !options.skip_values {
+        let scanned = values::scan(checkpoint);
+        report.tensors_scanned = scanned.len();
+        report.bytes_scanned = scanned
+            .iter()
+            .map(|(tensor, _)| tensor.data.len() as u64)
+            .sum();
+        report
+            .diagnostics
+            .extend(values::check(checkpoint, &scanned));
+    }
+}
+
+/// What needs to know which tensor is which.
+fn judge_head(
+    head: &Head,
+    verifier: Option<(&VerifierConfig, &Path)>,
+    report: &mut ValidationReport,
+) {
+    report.diagnostics.extend(serving::aux_layers(head));
+    let map = match head.vocabulary_map() {
+        Ok(map) => map,
+        Err(found) => {
+            report.diagnostics.extend(found);
+            None
+        }
+    };
+    if let Some(map) = &map {
+        report.diagnostics.extend(maps::check(head, map));
+    }
+    if let Some((config, path)) = verifier {
+        report
+            .diagnostics
+            .extend(pairing::check(head, map.as_ref(), config, path));
+    }
+}
+
+/// Takes out what is said twice, and what only follows from another verifier being meant.
+fn suppress(findings: &mut Vec<Diagnostic>) {
+    if findings
+        .iter()
+        .any(|finding| finding.code == codes::HIDDEN_SIZE)
+    {
+        findings.retain(|finding| {
+            !matches!(
+                finding.code,
+                codes::AUX_LAYER_RANGE | codes::AUX_LAYERS_MISSING
+            )
+        });
+    }
+    let mut position = 0;
+    while position < findings.len() {
+        let (before, rest) = findings.split_at(position);
+        if rest.first().is_some_and(|finding| before.contains(finding)) {
+            findings.remove(position);
+        } else {
+            position += 1;
+        }
+    }
+}
+
+fn verdict(
+    dir: &Path,
+    options: &ValidateOptions,
+    about_head: &[Diagnostic],
+    about_verifier: &[Diagnostic],
+) -> Verdict {
+    let least = if options.deny_warnings {
+        Level::Warning
+    } else {
+        Level::Error
+    };
+    let against = || {
+        about_head
+            .iter()
+            .filter(|diagnostic| diagnostic.level >= least)
+    };
+    if against().any(|diagnostic| settles(dir, diagnostic)) {
+        Verdict::NotValid
+    } else if against().next().is_some() || !about_verifier.is_empty() {
+        Verdict::CouldNotTell
+    } else {
+        Verdict::Valid
+    }
+}
+
+/// Whether a finding says something about the head, or only that this program could not look at it.
+fn settles(dir: &Path, diagnostic: &Diagnostic) -> bool {
+    match diagnostic.code {
+        codes::LAYOUT_UNKNOWN | codes::PICKLE_ONLY => false,
+        codes::FILE_MISSING => {
+            is_checkpoint(dir)
+                && !diagnostic
+                    .place
+                    .as_ref()
+                    .is_some_and(|place| locked(&place.path))
+        }
+        _ => true,
+    }
+}
+
+/// Whether there is anything in the directory that a head has.
+fn is_checkpoint(dir: &Path) -> bool {
+    let entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name()).any(|name| {
+        let name = name.to_string_lossy();
+        name == "config.json"
+            || name.ends_with(".safetensors")
+            || name.ends_with(".safetensors.index.json")
+    })
+}
+
+/// Whether something is there that may not be read, as opposed to not being there.
+fn locked(path: &Path) -> bool {
+    match fs_err::metadata(path) {
+        Ok(metadata) => metadata.is_file(),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
+}

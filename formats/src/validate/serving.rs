@@ -1,0 +1,158 @@
+//! Findings about what the config tells a runtime, or fails to tell it.
+
+use serde_json::Value;
+
+use crate::codes;
+use crate::config::{ConfigFile, Section};
+use crate::diagnostic::Diagnostic;
+use crate::head::Head;
+
+/// Looks at the keys a runtime reads before it reads a tensor.
+pub(super) fn check(config: &ConfigFile) -> Vec<Diagnostic> {
+    let mut findings = match config.root().section("speculators_config") {
+        Ok(Some(section)) => proposal_methods(&section),
+        Ok(None) => Vec::new(),
+        Err(found) => vec![found],
+    };
+    findings.extend(norm_before_residual(config));
+    findings.extend(tied_embeddings(config));
+    findings
+}
+
+fn proposal_methods(section: &Section<'_>) -> Vec<Diagnostic> {
+    const KEY: &str = "proposal_methods";
+    let methods = match section.get(KEY) {
+        Some(Value::Array(methods)) if !methods.is_empty() => methods,
+        Some(Value::Array(_)) | None => {
+            return vec![
+                Diagnostic::error(
+                    codes::PROPOSAL_METHOD,
+                    format!("`{}` lists no method", section.name(KEY)),
+                )
+                .at(section.place(KEY))
+                .note("the first entry is where runtimes read the number of draft tokens")
+                .help("add `{\"proposal_type\": \"greedy\", \"speculative_tokens\": 3}`"),
+            ];
+        }
+        Some(_) => {
+            let title = format!("`{}` has to be a list of objects", section.name(KEY));
+            return vec![Diagnostic::error(codes::CONFIG_TYPE, title).at(section.place(KEY))];
+        }
+    };
+    let mut findings = Vec::new();
+    for (position, method) in methods.iter().enumerate() {
+        let key = format!("{KEY}.{position}.speculative_tokens");
+        let tokens = method.get("speculative_tokens");
+        if let Some(tokens) = tokens.and_then(Value::as_i64).filter(|&tokens| tokens < 1) {
+            findings.push(
+                Diagnostic::error(
+                    codes::PROPOSAL_METHOD,
+                    format!("`{}` is {tokens}, below 1", section.name(&key)),
+                )
+                .at(section.place(&key))
+                .note("each step drafts at least one token"),
+            );
+        }
+    }
+    findings.extend(default_method(section, methods));
+    findings
+}
+
+fn default_method(section: &Section<'_>, methods: &[Value]) -> Option<Diagnostic> {
+    const KEY: &str = "default_proposal_method";
+    let default = match section.str(KEY) {
+        Ok(default) => default,
+        Err(found) => return Some(found),
+    };
+    let types: Vec<&str> = methods
+        .iter()
+        .filter_map(|method| method.get("proposal_type")?.as_str())
+        .collect();
+    let listed = types
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let title = match default {
+        Some(default) if types.contains(&default) => return None,
+        Some(default) => {
+            format!("the default proposal method `{default}` is not in `proposal_methods`")
+        }
+        None => format!("`{}` is not set", section.name(KEY)),
+    };
+    let finding = Diagnostic::error(codes::PROPOSAL_METHOD, title).at(section.place(KEY));
+    Some(match types.first() {
+        Some(first) => finding
+            .note(format!("`proposal_methods` lists {listed}"))
+            .help(format!("set `{}` to `{first}`", section.name(KEY))),
+        None => finding.note("no entry of `proposal_methods` has a `proposal_type`"),
+    })
+}
+
+/// A reduced vocabulary has an output matrix of its own, which tying would replace.
+fn tied_embeddings(config: &ConfigFile) -> Option<Diagnostic> {
+    let root = config.root();
+    let size = |key: &str| root.usize(key).ok().flatten();
+    let draft = size("draft_vocab_size")?;
+    let target = size("transformer_layer_config.vocab_size").or_else(|| size("vocab_size"))?;
+    let keys = [
+        "tie_word_embeddings",
+        "transformer_layer_config.tie_word_embeddings",
+    ];
+    let key = keys
+        .into_iter()
+        .find(|key| root.bool(key) == Ok(Some(true)))?;
+    (draft != target).then(|| {
+        let title = format!("`{key}` is true, but the draft vocabulary has {draft} of {target} tokens");
+        Diagnostic::warning(codes::TIED_EMBEDDINGS, title)
+            .at(config.place_of(key))
+            .note(format!("`lm_head.weight` has {draft} rows and the embedding {target}, so they cannot be one"))
+            .help(format!("set `{key}` to false"))
+    })
+}
+
+/// The flag that no tensor gives away, in the layout that knows both of its values.
+fn norm_before_residual(config: &ConfigFile) -> Option<Diagnostic> {
+    const KEY: &str = "norm_before_residual";
+    let root = config.root();
+    if root.get("speculators_model_type").is_none() || root.get(KEY).is_some() {
+        return None;
+    }
+    Some(
+        Diagnostic::error(
+            codes::NORM_BEFORE_RESIDUAL,
+            format!("`{KEY}` is not written down"),
+        )
+        .at(config.place_of("speculators_model_type"))
+        .note("without it vLLM takes true and the Python package `speculators` false")
+        .help(
+            "write the value the head was trained with into the config; \
+                 if it is not known, the one with which `speculators eval` accepts more",
+        ),
+    )
+}
+
+/// Which states of the verifier the head reads, where the config does not settle it.
+pub(super) fn aux_layers(head: &Head) -> Option<Diagnostic> {
+    const KEY: &str = "eagle_aux_hidden_state_layer_ids";
+    let decision = head
+        .decisions
+        .iter()
+        .find(|decision| decision.guess && decision.subject == KEY)?;
+    let config = head.checkpoint.config();
+    let nested = format!("eagle_config.{KEY}");
+    let written = [KEY, &nested]
+        .into_iter()
+        .find(|key| config.root().get(key).is_some());
+    let title = match written {
+        Some(_) => "the config does not settle how the auxiliary layer ids count",
+        None => "the config does not say which verifier layers the head reads",
+    };
+    Some(
+        Diagnostic::warning(codes::AUX_LAYERS_MISSING, title)
+            .at(config.place_of(written.unwrap_or(KEY)))
+            .note(format!("taken: {}", decision.value))
+            .note(decision.reason.clone())
+            .help("say which with `--aux-layers` when converting; a head that reads other layers accepts next to nothing"),
+    )
+}
