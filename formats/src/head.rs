@@ -31,6 +31,16 @@ pub enum Layout {
     SpecForge,
 }
 
+impl std::fmt::Display for Layout {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Layout::Speculators => "speculators",
+            Layout::SafeAiLab => "safeailab",
+            Layout::SpecForge => "specforge",
+        })
+    }
+}
+
 /// The kind of decoder layer in the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -6,6 +6,7 @@
 pub mod checkpoint;
 pub mod codes;
 pub mod config;
+pub mod convert;
 pub mod decision;
 pub mod diagnostic;
 pub mod head;
@@ -14,6 +15,7 @@ mod index;
 pub mod inspect;
 mod locate;
 pub mod options;
+pub mod pickle;
 pub mod rope;
 pub mod scan;
 #[cfg(test)]

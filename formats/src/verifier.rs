@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use crate::rope::Rope;
 
+mod facts;
 mod parse;
 
+pub(crate) use facts::VerifierFacts;
 pub(crate) use parse::{float_type, hidden_act};
 
 /// A decoder family with the switches that tell its members apart already resolved into [`VerifierConfig`].

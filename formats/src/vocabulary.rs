@@ -108,8 +108,8 @@ impl Maps<'_> {
                 );
                 None
             }
-            (None, Some(t2d)) => self.from_members(&t2d, problems, decisions),
-            (Some(d2t), t2d) => self.from_entries(&d2t, t2d.as_deref(), problems, decisions),
+            (None, Some(t2d)) => self.by_members(&t2d, problems, decisions),
+            (Some(d2t), t2d) => self.by_entries(&d2t, t2d.as_deref(), problems, decisions),
         }
     }
 
@@ -147,7 +147,7 @@ impl Maps<'_> {
         None
     }
 
-    fn from_members(
+    fn by_members(
         &self,
         t2d: &[bool],
         problems: &mut Vec<Diagnostic>,
@@ -174,7 +174,7 @@ impl Maps<'_> {
         Some(self.map(targets))
     }
 
-    fn from_entries(
+    fn by_entries(
         &self,
         d2t: &[i64],
         t2d: Option<&[bool]>,

@@ -505,15 +505,18 @@ impl Resolver<'_> {
         if let Some(eps) = self.keep(eps).flatten() {
             return eps;
         }
-        let decision = match (self.foreign(), self.verifier) {
+        let decision = match (
+            self.foreign(),
+            self.verifier.and_then(|verifier| verifier.rms_norm_eps),
+        ) {
             (false, _) => Decision::settled(
                 "rms_norm_eps",
                 1e-6,
                 "the config does not say, and both runtimes take this then",
             ),
-            (true, Some(verifier)) if verifier.rms_norm_eps != 1e-6 => Decision::guessed(
+            (true, Some(eps)) => Decision::guessed(
                 "rms_norm_eps",
-                verifier.rms_norm_eps,
+                eps,
                 "the config does not say; trainers copy the verifier's",
             ),
             (true, _) => Decision::guessed(
@@ -532,13 +535,18 @@ impl Resolver<'_> {
         if let Some(written) = self.keep(written).flatten() {
             return written;
         }
-        let value = self
+        let verifier = self
             .verifier
-            .map_or(2048, |verifier| verifier.max_position_embeddings);
-        let reason = if self.verifier.is_some() {
-            "the config does not say; the verifier's"
-        } else {
-            "the config does not say"
+            .map(|verifier| verifier.max_position_embeddings);
+        let (value, reason) = match verifier.filter(|positions| *positions > 0) {
+            Some(positions) => (
+                positions,
+                "the config does not say; the verifier has that many",
+            ),
+            None => (
+                2048,
+                "the config does not say; the default of the Llama config class",
+            ),
         };
         self.decisions
             .push(Decision::settled("max_position_embeddings", value, reason));

@@ -12,7 +12,7 @@ use crate::config::Section;
 use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Level};
 use crate::options::ReadOptions;
-use crate::verifier::VerifierConfig;
+use crate::verifier::{VerifierConfig, VerifierFacts};
 use crate::vocabulary::{Maps, VocabularyMap};
 
 impl Head {
@@ -40,6 +40,19 @@ impl Head {
     pub fn from_checkpoint(
         checkpoint: Checkpoint,
         verifier: Option<&VerifierConfig>,
+        options: &ReadOptions,
+    ) -> Result<Head> {
+        Head::resolve(
+            checkpoint,
+            verifier.map(VerifierFacts::from).as_ref(),
+            options,
+        )
+    }
+
+    /// The same with the few numbers of a verifier that matter here, whatever its family.
+    pub(crate) fn resolve(
+        checkpoint: Checkpoint,
+        verifier: Option<&VerifierFacts>,
         options: &ReadOptions,
     ) -> Result<Head> {
         let recognized = layout::recognize(&checkpoint)?;
@@ -91,7 +104,7 @@ pub(super) struct Resolver<'a> {
     pub root: Section<'a>,
     /// The part that describes the decoder: `transformer_layer_config`, or the whole.
     pub decoder: Section<'a>,
-    pub verifier: Option<&'a VerifierConfig>,
+    pub verifier: Option<&'a VerifierFacts>,
     pub options: &'a ReadOptions,
     pub problems: Vec<Diagnostic>,
     pub decisions: Vec<Decision>,
@@ -136,7 +149,7 @@ type Resolved = (HeadDescription, Option<VocabularyMap>, Vec<Decision>);
 fn resolve(
     checkpoint: &Checkpoint,
     recognized: &Recognized,
-    verifier: Option<&VerifierConfig>,
+    verifier: Option<&VerifierFacts>,
     options: &ReadOptions,
 ) -> Result<Resolved> {
     let root = checkpoint.config().root();

@@ -1,0 +1,245 @@
+//! The `config.json` of a converted head.
+//!
+//! Everything is written down, defaults included: where the two peers that read the layout disagree about a default
+//! (`norm_before_residual`), or guess (`eagle_aux_hidden_state_layer_ids`), an absent key is how heads go wrong.
+
+use serde_json::{Map, Value, json};
+
+use super::{ConvertRequest, Plan};
+use crate::head::{DraftLayer, Layout};
+use crate::verifier::{FloatType, HiddenAct};
+
+/// Release of the Python package whose layout is written.
+const FORMAT_VERSION: &str = "0.9.0";
+
+/// Keys that are read, or that say nothing about a head. Sorted.
+pub(super) const KNOWN_KEYS: &[&str] = &[
+    "_name_or_path",
+    "architectures",
+    "attention_bias",
+    "attention_dropout",
+    "auto_map",
+    "bos_token_id",
+    "conversion",
+    "draft_vocab_size",
+    "dtype",
+    "eagle_aux_hidden_state_layer_ids",
+    "eagle_config",
+    "embed_requires_grad",
+    "eos_token_id",
+    "fc_norm",
+    "has_no_defaults_at_init",
+    "head_dim",
+    "hidden_act",
+    "hidden_size",
+    "initializer_range",
+    "intermediate_size",
+    "layer_types",
+    "max_position_embeddings",
+    "max_window_layers",
+    "mlp_bias",
+    "model_type",
+    "norm_before_fc",
+    "norm_before_residual",
+    "norm_output",
+    "num_attention_heads",
+    "num_aux_hidden_states",
+    "num_hidden_layers",
+    "num_key_value_heads",
+    "original_max_position_embeddings",
+    "pad_token_id",
+    "partial_rotary_factor",
+    "pretraining_tp",
+    "rms_norm_eps",
+    "rope_parameters",
+    "rope_scaling",
+    "rope_theta",
+    "sliding_window",
+    "speculators_config",
+    "speculators_model_type",
+    "speculators_version",
+    "target_hidden_size",
+    "tie_word_embeddings",
+    "torch_dtype",
+    "transformer_layer_config",
+    "transformers_version",
+    "use_cache",
+    "use_sliding_window",
+    "vocab_size",
+];
+
+/// Builds the config, keys sorted at every level.
+pub(super) fn build(plan: &Plan, request: &ConvertRequest) -> Map<String, Value> {
+    let head = &plan.description;
+    let value = json!({
+        // The full class of the Python package. The one its converter names, `Eagle3Speculator`, knows one layer only.
+        "architectures": ["Eagle3DraftModel"],
+        "conversion": provenance(plan),
+        "draft_vocab_size": head.draft_vocab_size,
+        "dtype": dtype(head.dtype),
+        "eagle_aux_hidden_state_layer_ids": head.aux_layer_ids,
+        "embed_requires_grad": false,
+        "fc_norm": head.fc_norm,
+        "norm_before_fc": head.norm_before_fc,
+        "norm_before_residual": head.norm_before_residual,
+        "norm_output": head.norm_output,
+        "speculators_config": {
+            "algorithm": "eagle3",
+            "default_proposal_method": "greedy",
+            "proposal_methods": [{
+                "accept_tolerance": 0.0,
+                "proposal_type": "greedy",
+                "speculative_tokens": head.speculative_tokens,
+                "verifier_accept_k": 1,
+            }],
+            "verifier": { "architectures": plan.facts.architectures, "name_or_path": request.verifier_name },
+        },
+        "speculators_model_type": "eagle3",
+        "speculators_version": FORMAT_VERSION,
+        // Null where it equals the draft's own width: the Python package expects a number only where it differs.
+        "target_hidden_size": (head.target_hidden_size != head.hidden_size).then_some(head.target_hidden_size),
+        "tie_word_embeddings": false,
+        "transformer_layer_config": decoder(plan),
+    });
+    match sorted(value) {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// The text of the config as the Python package lays it out: two spaces, and a newline at the end.
+pub(super) fn text(config: &Map<String, Value>) -> String {
+    format!("{:#}\n", Value::Object(config.clone()))
+}
+
+fn decoder(plan: &Plan) -> Value {
+    let head = &plan.description;
+    let source = plan.head.checkpoint.config().root();
+    let key = |key: &str| {
+        let nested = source
+            .get("transformer_layer_config")
+            .and_then(|decoder| decoder.get(key));
+        nested
+            .or_else(|| source.get(key))
+            .filter(|value| !value.is_null())
+            .cloned()
+    };
+    let mut value = json!({
+        "attention_bias": head.attention_bias,
+        "attention_dropout": 0.0,
+        "bos_token_id": key("bos_token_id").or_else(|| plan.facts.bos_token_id.map(Value::from)),
+        "dtype": dtype(head.dtype),
+        "eos_token_id": key("eos_token_id").or_else(|| verifier_eos(plan)),
+        "head_dim": head.head_dim,
+        "hidden_act": act(head.hidden_act),
+        "hidden_size": head.hidden_size,
+        "initializer_range": key("initializer_range").unwrap_or(json!(0.02)),
+        "intermediate_size": head.intermediate_size,
+        "max_position_embeddings": head.max_position_embeddings,
+        "num_attention_heads": head.num_attention_heads,
+        "num_hidden_layers": head.num_hidden_layers,
+        "num_key_value_heads": head.num_key_value_heads,
+        "pad_token_id": key("pad_token_id"),
+        "rms_norm_eps": head.rms_norm_eps,
+        "rope_parameters": head.rope.to_parameters(),
+        "tie_word_embeddings": false,
+        "use_cache": true,
+        "vocab_size": head.vocab_size,
+    });
+    match head.draft_layer {
+        DraftLayer::Llama => {
+            value["model_type"] = json!("llama");
+            value["mlp_bias"] = json!(head.mlp_bias);
+            value["pretraining_tp"] = json!(1);
+        }
+        DraftLayer::Qwen3 => {
+            value["model_type"] = json!("qwen3");
+            value["max_window_layers"] = json!(28);
+        }
+    }
+    let window = head.sliding_window.iter().flatten().next();
+    if window.is_some() || head.draft_layer == DraftLayer::Qwen3 {
+        let kind = |window: &Option<usize>| {
+            if window.is_some() {
+                "sliding_attention"
+            } else {
+                "full_attention"
+            }
+        };
+        value["layer_types"] = head.sliding_window.iter().map(kind).collect();
+        value["sliding_window"] = json!(window);
+        value["use_sliding_window"] = json!(window.is_some());
+    }
+    // vLLM counts the states of a Llama draft by this key and assumes three without it, whatever the list of ids says.
+    if head.aux_layer_ids.len() != 3 {
+        value["num_aux_hidden_states"] = json!(head.aux_layer_ids.len());
+    }
+    value
+}
+
+/// Where the head came from and what was decided on the way. Both peers keep keys they do not know.
+fn provenance(plan: &Plan) -> Value {
+    let checkpoint = &plan.head.checkpoint;
+    let files = checkpoint
+        .files()
+        .iter()
+        .map(|path| crate::config::file_name(path));
+    let layout = match plan.head.layout {
+        Layout::Speculators => "speculators",
+        Layout::SafeAiLab => "safeailab",
+        Layout::SpecForge => "specforge",
+    };
+    let mut value = json!({
+        "converter": concat!("speculators ", env!("CARGO_PKG_VERSION")),
+        "decisions": plan.decisions,
+        "dropped_tensors": plan.dropped,
+        "source_bytes": checkpoint.bytes(),
+        "source_files": files.collect::<Vec<_>>(),
+        "source_layout": layout,
+    });
+    // A head that is converted again keeps what was guessed the first time.
+    if let Some(earlier) = checkpoint.config().value.get("conversion") {
+        value["earlier"] = earlier.clone();
+    }
+    value
+}
+
+fn verifier_eos(plan: &Plan) -> Option<Value> {
+    match plan.facts.eos_token_ids.as_slice() {
+        [] => None,
+        [only] => Some(json!(only)),
+        several => Some(json!(several)),
+    }
+}
+
+fn dtype(dtype: FloatType) -> &'static str {
+    match dtype {
+        FloatType::Float32 => "float32",
+        FloatType::Float16 => "float16",
+        FloatType::Bfloat16 => "bfloat16",
+    }
+}
+
+fn act(act: HiddenAct) -> &'static str {
+    match act {
+        HiddenAct::Silu => "silu",
+        HiddenAct::Gelu => "gelu",
+        HiddenAct::GeluTanh => "gelu_pytorch_tanh",
+        HiddenAct::Relu => "relu",
+    }
+}
+
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let mut fields: Vec<(String, Value)> = map
+                .into_iter()
+                .map(|(key, value)| (key, sorted(value)))
+                .collect();
+            fields.sort_by(|a, b| a.0.cmp(&b.0));
+            Value::Object(fields.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        other => other,
+    }
+}

@@ -1,0 +1,145 @@
+//! Where a conversion may write, and how it gets there whole or not at all.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::ConvertRequest;
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Place};
+
+/// What speaks against the output, before anything is read.
+pub(super) fn check(request: &ConvertRequest) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    let output = &request.output;
+    let goal = resolved(output);
+    for (path, what) in [(&request.source, "source"), (&request.verifier, "verifier")] {
+        let place = resolved(path);
+        let relation = if goal == place {
+            "is"
+        } else if goal.starts_with(&place) && what == "source" {
+            "lies inside"
+        } else if place.starts_with(&goal) {
+            "would replace a parent of"
+        } else {
+            continue;
+        };
+        problems.push(
+            Diagnostic::error(
+                codes::OUTPUT_EXISTS,
+                format!("the output {relation} the {what}"),
+            )
+            .at(Place::file(output))
+            .note(format!(
+                "the {what} is `{}`; it is never written to, even with `--force`",
+                path.display()
+            ))
+            .help("choose another output"),
+        );
+    }
+    if problems.is_empty() {
+        problems.extend(occupied(output, request.force));
+    }
+    problems
+}
+
+/// S108 where something is in the way that may not be replaced.
+pub(super) fn occupied(output: &Path, force: bool) -> Option<Diagnostic> {
+    let metadata = fs_err::symlink_metadata(output).ok()?;
+    let problem = Diagnostic::error(codes::OUTPUT_EXISTS, "the output exists already")
+        .at(Place::file(output));
+    if !force {
+        return Some(problem.help("choose another output, or pass `--force` to replace it"));
+    }
+    if !metadata.is_dir() {
+        return Some(problem.note("it is not a directory, so `--force` does not replace it"));
+    }
+    // `--force` replaces a checkpoint, not whatever else a mistyped path may lead to.
+    let entries: Vec<_> = fs_err::read_dir(output)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .collect();
+    let nested = entries
+        .iter()
+        .find(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    if let Some(nested) = nested {
+        let name = nested.file_name().to_string_lossy().into_owned();
+        return Some(problem.note(format!("it holds a directory, `{name}`, so it is more than a head; `--force` does not replace it")));
+    }
+    if !entries.is_empty() && !output.join("config.json").exists() {
+        return Some(problem.note("it holds files but no `config.json`, so it is no checkpoint; `--force` does not replace it"));
+    }
+    None
+}
+
+/// The directory that the output is created in.
+pub(super) fn parent(output: &Path) -> Result<PathBuf, Diagnostic> {
+    let parent = match output.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => {
+            return Err(Diagnostic::error(
+                codes::OUTPUT_UNWRITABLE,
+                "the output has no parent directory",
+            )
+            .at(Place::file(output)));
+        }
+    };
+    if parent.is_dir() {
+        return Ok(parent.to_path_buf());
+    }
+    Err(Diagnostic::error(
+        codes::OUTPUT_UNWRITABLE,
+        "the directory the output is to be created in does not exist",
+    )
+    .at(Place::file(parent))
+    .help(format!("create it: `mkdir -p {}`", parent.display())))
+}
+
+/// S109 with what the operating system said.
+pub(super) fn unwritable(output: &Path, error: &std::io::Error) -> Diagnostic {
+    Diagnostic::error(codes::OUTPUT_UNWRITABLE, "the output cannot be written")
+        .at(Place::file(output))
+        .note(error.to_string())
+}
+
+/// Moves the finished directory to its goal; what was there is put aside first, and back if the move fails.
+pub(super) fn publish(
+    finished: &Path,
+    output: &Path,
+    aside: &Path,
+    force: bool,
+) -> Result<(), Diagnostic> {
+    if let Some(problem) = occupied(output, force) {
+        return Err(problem);
+    }
+    let replaces = fs_err::symlink_metadata(output).is_ok();
+    if replaces {
+        fs_err::rename(output, aside).map_err(|error| unwritable(output, &error))?;
+    }
+    if let Err(error) = fs_err::rename(finished, output) {
+        if replaces {
+            fs_err::rename(aside, output).map_err(|error| unwritable(output, &error))?;
+        }
+        return Err(unwritable(output, &error));
+    }
+    Ok(())
+}
+
+/// The path without links and dots, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    for ancestor in absolute.ancestors() {
+        if let Ok(real) = fs_err::canonicalize(ancestor) {
+            let rest = absolute.strip_prefix(ancestor).unwrap_or(Path::new(""));
+            return rest.components().fold(real, |mut path, part| {
+                match part {
+                    Component::ParentDir => drop(path.pop()),
+                    Component::Normal(name) => path.push(name),
+                    _ => {}
+                }
+                path
+            });
+        }
+    }
+    absolute
+}
