@@ -131,6 +131,20 @@ codes! {
          Look whether the author also publishes `model.safetensors`. Otherwise, on a machine where running the file \
          is acceptable, load it with `torch.load(path, weights_only=True)` and save the dictionary with \
          `safetensors.torch.save_file`.";
+    PICKLE_FORBIDDEN = 112, "a pickle names code that is not allowed",
+        "A PyTorch file holds a pickle, and a pickle can call any function of Python by naming it. To rebuild tensors \
+         only a handful of names are needed; this pickle uses another one, at the byte the note gives. It was not run: \
+         the reader has no way to call anything.\n\n\
+         Names like `os.system` or `builtins.eval` mean that the file was made to attack whoever loads it: delete it. \
+         Names from a training program, such as `argparse.Namespace`, mean that more than weights was saved: where \
+         the file came from, save the state dict alone, or better, write safetensors.";
+    PICKLE_MALFORMED = 113, "a PyTorch file is malformed or of a kind that is not read",
+        "A PyTorch file is a zip archive with a pickle `data.pkl`, which says what the tensors are, and one entry of \
+         bytes for each storage. In this file the pickle breaks off or breaks the rules, asks for more than a file of \
+         weights needs, or describes a tensor that does not fit the entry it lies in; or the archive is compressed, \
+         big-endian, from before PyTorch 1.6, or none at all.\n\n\
+         A damaged file has to be fetched again. One that PyTorch itself can still load with `weights_only=True` can \
+         be saved again with a current version, and is then in the format that is read here.";
     TENSOR_MISSING = 201, "a tensor the head needs is missing",
         "The config describes a head with a tensor that the files do not hold. Most loaders fill a missing tensor \
          with random numbers or ones and go on; the head then loads, and the verifier rejects nearly everything it \
@@ -273,11 +287,14 @@ codes! {
          the first entry.\n\n\
          Keep one entry with `\"proposal_type\": \"greedy\"` and three to five `speculative_tokens`, and name \
          `greedy` as `default_proposal_method`.";
-    AUX_LAYERS_MISSING = 409, "the auxiliary layer ids are not written down",
-        "The head does not say which of the verifier's layers it reads. Runtimes then assume 2, n/2 and n-3 of `n` \
-         layers. A head trained on other layers loads and accepts next to nothing.\n\n\
+    AUX_LAYERS_MISSING = 409, "the config leaves open which verifier layers the head reads",
+        "Either the config names no layers, or it names them in a place where some programs count the layers that \
+         have run and others the outputs of layers from 0, one less. Where no layers are named, runtimes assume 2, \
+         n/2 and n-3 of `n` layers. A head that is given other states than it was trained on loads and accepts next \
+         to nothing.\n\n\
          Write the layers the head was trained on into `eagle_aux_hidden_state_layer_ids`, counted as the number of \
-         layers that have run. `speculators convert --aux-layers` does so.";
+         layers that have run; `speculators convert` does so, and takes them from `--aux-layers` or reads them by \
+         `--aux-convention`.";
     VERIFIER_UNSUPPORTED = 410, "the verifier's architecture is not supported",
         "The verifier's `config.json` names a model type this version does not know, or a feature of a known type \
          that it does not implement. Its keys could be read, but what they mean could not be relied on, and a wrong \
