@@ -15,7 +15,6 @@ mod index;
 pub mod inspect;
 mod locate;
 pub mod options;
-pub mod pickle;
 pub mod rope;
 pub mod scan;
 #[cfg(test)]
