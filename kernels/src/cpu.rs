@@ -4,5 +4,31 @@
 //! pool, one parallel region per operation; call from inside the pool (`rayon::ThreadPool::install`, or
 //! `rayon::scope`) to save waking it for each.
 
+mod accept;
+mod embed;
+mod kv_compact;
+mod linear;
+mod log_sum_exp;
+mod rms_norm;
+mod rope;
+mod sample;
+mod swiglu;
+mod top_k;
+mod tree_attention;
+mod tree_finalize;
+mod tree_step;
+
 pub use crate::isa::{features, with_isa};
-pub use crate::reference::*;
+pub use accept::accept;
+pub use embed::embed;
+pub use kv_compact::kv_compact;
+pub use linear::linear;
+pub use log_sum_exp::log_sum_exp;
+pub use rms_norm::{add_rms_norm, rms_norm};
+pub use rope::rope;
+pub use sample::sample;
+pub use swiglu::swiglu;
+pub use top_k::top_k;
+pub use tree_attention::tree_attention;
+pub use tree_finalize::tree_finalize;
+pub use tree_step::tree_step;

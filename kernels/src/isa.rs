@@ -110,29 +110,37 @@ pub fn with_isa<R>(isa: Isa, body: impl FnOnce() -> R) -> Result<R> {
     Ok(body())
 }
 
-/// Compiles an `#[inline(always)]` function once per instruction set and calls the version for `$isa`.
+/// Compiles an `#[inline(always)]` function once per instruction set and calls the version for `$isa`. A body that
+/// is marked `lanes` gets the [`Lanes`](crate::lanes::Lanes) of the instruction set as its first type.
 ///
-/// The bodies are plain Rust without fused multiply-adds, so that each version gives the same bits; only the width
-/// of the registers differs.
+/// The bodies have no fused multiply-adds, so that each version gives the same bits; only the width of the registers
+/// differs.
 macro_rules! for_each_isa {
-    ($isa:expr, $body:ident $([$($generic:ident: $bound:path),*])? ($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)?) => {{
+    ($isa:expr, lanes $body:ident $([$generic:ident: $bound:path])? ($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)?) => {
+        $crate::isa::for_each_isa!(@ $isa, [$($generic: $bound)?] ($($arg: $type),*) ($($ret)?)
+            $body::<std::arch::x86_64::__m512 $(, $generic)?>($($arg),*),
+            $body::<$crate::lanes::Halves $(, $generic)?>($($arg),*),
+            $body::<[f32; $crate::lanes::LANES] $(, $generic)?>($($arg),*))
+    };
+    ($isa:expr, $body:ident ($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)?) => {
+        $crate::isa::for_each_isa!(@ $isa, [] ($($arg: $type),*) ($($ret)?)
+            $body($($arg),*), $body($($arg),*), $body($($arg),*))
+    };
+    (@ $isa:expr, [$($generic:ident: $bound:path)?] ($($arg:ident: $type:ty),*) ($($ret:ty)?)
+        $avx512:expr, $avx2:expr, $portable:expr) => {{
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
-        fn avx512 $(<$($generic: $bound),*>)? ($($arg: $type),*) $(-> $ret)? {
-            $body $(::<$($generic),*>)? ($($arg),*)
-        }
+        fn avx512 $(<$generic: $bound>)? ($($arg: $type),*) $(-> $ret)? { $avx512 }
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma,f16c")]
-        fn avx2 $(<$($generic: $bound),*>)? ($($arg: $type),*) $(-> $ret)? {
-            $body $(::<$($generic),*>)? ($($arg),*)
-        }
+        fn avx2 $(<$generic: $bound>)? ($($arg: $type),*) $(-> $ret)? { $avx2 }
         match $isa {
             // SAFETY: an `Isa` is only ever chosen after the processor was asked for it.
             #[cfg(target_arch = "x86_64")]
-            $crate::Isa::Avx512 | $crate::Isa::Avx512Bf16 => unsafe { avx512($($arg),*) },
+            $crate::Isa::Avx512 | $crate::Isa::Avx512Bf16 => unsafe { avx512 $(::<$generic>)? ($($arg),*) },
             #[cfg(target_arch = "x86_64")]
-            $crate::Isa::Avx2 => unsafe { avx2($($arg),*) },
-            _ => $body($($arg),*),
+            $crate::Isa::Avx2 => unsafe { avx2 $(::<$generic>)? ($($arg),*) },
+            _ => $portable,
         }
     }};
 }

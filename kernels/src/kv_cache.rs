@@ -1,10 +1,11 @@
 //! Keys and values of one layer for one sequence.
 
+use crate::lanes::{LANES, Lanes};
 use crate::numbers::{bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
 use crate::{Error, Result, WeightType, shape};
 
-/// Slots per block: one 512-bit register of `f32` scores.
-pub(crate) const BLOCK: usize = 16;
+/// Slots per block: as many scores as are computed side by side.
+pub(crate) const BLOCK: usize = LANES;
 
 /// Keys and values of one layer for one sequence, one slot per token, stored as `F32`, `Bf16` or `F16`.
 ///
@@ -50,6 +51,7 @@ pub(crate) struct Plane<E> {
 pub(crate) trait Element: Copy + Default + Send + Sync {
     fn widen(self) -> f32;
     fn narrow(x: f32) -> Self;
+    fn load<V: Lanes>(values: &[Self; LANES]) -> V;
 }
 
 impl Element for f32 {
@@ -60,6 +62,10 @@ impl Element for f32 {
     #[inline(always)]
     fn narrow(x: f32) -> f32 {
         x
+    }
+    #[inline(always)]
+    fn load<V: Lanes>(values: &[Self; LANES]) -> V {
+        V::load(values)
     }
 }
 
@@ -76,6 +82,10 @@ impl Element for Bf16 {
     fn narrow(x: f32) -> Bf16 {
         Bf16(f32_to_bf16(x))
     }
+    #[inline(always)]
+    fn load<V: Lanes>(values: &[Self; LANES]) -> V {
+        V::load_bf16(&values.map(|x| x.0))
+    }
 }
 
 /// The bits of a half-precision number.
@@ -90,6 +100,10 @@ impl Element for F16 {
     #[inline(always)]
     fn narrow(x: f32) -> F16 {
         F16(f32_to_f16(x))
+    }
+    #[inline(always)]
+    fn load<V: Lanes>(values: &[Self; LANES]) -> V {
+        V::load_f16(&values.map(|x| x.0))
     }
 }
 

@@ -37,14 +37,11 @@ impl Matrix {
     pub fn pack(weight_type: WeightType, inputs: usize, parts: &[&[u8]]) -> Result<Matrix> {
         let rows = rows_of("Matrix::pack", weight_type, inputs, parts)?;
         let outputs = rows.len();
-        let size = weight_type.size();
         let mut matrix = Matrix::empty(weight_type, inputs, outputs)?;
-        matrix.fill(|panel, output, lane| {
-            let row = rows[output];
-            for (input, weight) in row.chunks_exact(size).enumerate() {
-                let at = place(weight_type, input, lane) * size;
-                panel[at..at + size].copy_from_slice(weight);
-            }
+        matrix.fill(|panel, output, lane| match weight_type {
+            WeightType::Bf16 => interleave(panel, rows[output], lane),
+            WeightType::F16 => spread::<2>(panel, rows[output], lane),
+            _ => spread::<4>(panel, rows[output], lane),
         });
         Ok(matrix)
     }
@@ -174,6 +171,37 @@ fn place(weight_type: WeightType, input: usize, lane: usize) -> usize {
     match weight_type {
         WeightType::Bf16 => (input / 2 * PANEL + lane) * 2 + input % 2,
         WeightType::F32 | WeightType::F16 | WeightType::Int8 => input * PANEL + lane,
+    }
+}
+
+/// Writes the weights of one output to their places in a panel `[inputs][16]`.
+fn spread<const SIZE: usize>(panel: &mut [u8], row: &[u8], lane: usize) {
+    let places = panel
+        .as_chunks_mut::<SIZE>()
+        .0
+        .iter_mut()
+        .skip(lane)
+        .step_by(PANEL);
+    for (place, weight) in places.zip(row.as_chunks::<SIZE>().0) {
+        *place = *weight;
+    }
+}
+
+/// The same for a panel `[inputs / 2][16][2]` of 16-bit weights.
+fn interleave(panel: &mut [u8], row: &[u8], lane: usize) {
+    let mut places = panel
+        .as_chunks_mut::<4>()
+        .0
+        .iter_mut()
+        .skip(lane)
+        .step_by(PANEL);
+    let (pairs, last) = row.as_chunks::<4>();
+    // In this order: a zip that ends on its second part has taken one too many from its first.
+    for (pair, place) in pairs.iter().zip(places.by_ref()) {
+        *place = *pair;
+    }
+    if let ([first, second], Some(place)) = (last, places.next()) {
+        *place = [*first, *second, 0, 0];
     }
 }
 

@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 use std::time::Instant;
 
 use crate::isa::{features, for_each_isa};
+use crate::lanes::{LANES, Lanes, fold};
 use crate::{Error, Isa, Result};
 
 /// The size of a huge page on x86-64 and on most aarch64 systems.
@@ -169,24 +170,23 @@ pub fn read_bandwidth_of(buffer: &Buffer, threads: usize, passes: usize) -> f64 
     (buffer.length / share * share) as f64 / best
 }
 
-fn sum(isa: Isa, chunk: &[u8]) -> u64 {
-    for_each_isa!(isa, sum_lines(chunk: &[u8]) -> u64)
+fn sum(isa: Isa, chunk: &[u8]) -> f32 {
+    for_each_isa!(isa, lanes sum_lines(chunk: &[u8]) -> f32)
 }
 
-/// Adds up all 64-bit words, eight sums side by side: as little arithmetic as keeps the reads from being dropped.
+/// Adds up everything as numbers, four lines side by side: as little arithmetic as keeps the reads from being dropped.
 #[inline(always)]
-fn sum_lines(chunk: &[u8]) -> u64 {
-    let mut sums = [[0u64; 8]; 4];
-    for lines in chunk.as_chunks::<256>().0 {
-        for (sums, line) in sums.iter_mut().zip(lines.as_chunks::<64>().0) {
-            for (sum, word) in sums.iter_mut().zip(line.as_chunks::<8>().0) {
-                *sum = sum.wrapping_add(u64::from_le_bytes(*word));
-            }
+fn sum_lines<V: Lanes>(chunk: &[u8]) -> f32 {
+    // SAFETY: any bytes are valid numbers.
+    let (_, lines, _) = unsafe { chunk.align_to::<[f32; LANES]>() };
+    let mut sums = [V::splat(0.0); 4];
+    for lines in lines.as_chunks::<4>().0 {
+        for (sum, line) in sums.iter_mut().zip(lines) {
+            *sum = sum.add(V::load(line));
         }
     }
-    sums.iter()
-        .flatten()
-        .fold(0, |total, sum| total.wrapping_add(*sum))
+    let [a, b, c, d] = sums;
+    fold(a.add(b).add(c.add(d)).store())
 }
 
 #[cfg(test)]

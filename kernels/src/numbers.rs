@@ -32,10 +32,16 @@ impl Rounding {
         // One loop per dtype, so that none has a branch inside.
         match self {
             Rounding::None => {}
-            Rounding::Bf16 => values
-                .iter_mut()
-                .for_each(|x| *x = Rounding::Bf16.round(*x)),
-            Rounding::F16 => values.iter_mut().for_each(|x| *x = Rounding::F16.round(*x)),
+            Rounding::Bf16 => {
+                for x in values {
+                    *x = Rounding::Bf16.round(*x);
+                }
+            }
+            Rounding::F16 => {
+                for x in values {
+                    *x = Rounding::F16.round(*x);
+                }
+            }
         }
     }
 }

@@ -34,7 +34,7 @@ pub use tree_step::tree_step;
 pub(crate) use linear::check as check_linear;
 pub(crate) use rms_norm::{check as check_rms_norm, check_add as check_add_rms_norm};
 pub(crate) use rope::check as check_rope;
-pub(crate) use sample::{check as check_sample, filtered};
+pub(crate) use sample::check as check_sample;
 pub(crate) use swiglu::check as check_swiglu;
 pub(crate) use top_k::check as check_top_k;
 pub(crate) use tree_attention::{Attention, check as check_tree_attention};

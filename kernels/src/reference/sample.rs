@@ -43,7 +43,7 @@ pub fn sample(
 /// The first of the largest values that are not NaN; 0 when there is none.
 fn best(values: impl Iterator<Item = (usize, f64)>) -> u32 {
     let mut best = (0, f64::NAN);
-    for (token, value) in values {
+    for (token, value) in values.filter(|(_, value)| !value.is_nan()) {
         if value > best.1 || best.1.is_nan() {
             best = (token, value);
         }
@@ -52,7 +52,7 @@ fn best(values: impl Iterator<Item = (usize, f64)>) -> u32 {
 }
 
 /// The tokens that min-p, top-k and top-p leave, most probable first; nothing when no filter is set.
-pub(crate) fn filtered(logits: &[f32], sampling: &Sampling) -> Option<Vec<usize>> {
+fn filtered(logits: &[f32], sampling: &Sampling) -> Option<Vec<usize>> {
     if sampling.top_k == 0 && sampling.top_p >= 1.0 && sampling.min_p <= 0.0 {
         return None;
     }
@@ -77,7 +77,9 @@ pub(crate) fn filtered(logits: &[f32], sampling: &Sampling) -> Option<Vec<usize>
         order.truncate(sampling.top_k);
     }
     if sampling.top_p < 1.0 {
-        let total: f64 = order.iter().map(|token| weight(*token)).sum();
+        let mut ascending = order.clone();
+        ascending.sort_unstable();
+        let total: f64 = ascending.iter().map(|token| weight(*token)).sum();
         let mut sum = 0.0;
         let mut kept = 0;
         while kept < order.len() && sum < f64::from(sampling.top_p) * total {
