@@ -29,7 +29,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 from make import head, text, tokens, verifier  # noqa: E402
 
 TRAINING_SEED, HEAD_SEED, PROMPT_SEED = 11, 12, 13
-VERIFIER_CONVERSATIONS, HEAD_CONVERSATIONS, NUMBER_OF_PROMPTS = 14000, 700, 9
+VERIFIER_CONVERSATIONS, HEAD_CONVERSATIONS, NUMBER_OF_PROMPTS = 7000, 600, 9
 HEAD_EPOCHS = 4
 
 
@@ -99,7 +99,7 @@ def make_verifier(name: str, directory: Path) -> None:
     chat = AutoTokenizer.from_pretrained(model_directory)
     encoded = [chat.apply_chat_template(messages, return_dict=False) for messages in conversations]
     configuration = verifier.configuration(kind.model_type, tokenizer, **kind.changes)
-    trained = verifier.train(configuration, tokenizer, encoded, TRAINING_SEED, rate=5e-3)
+    trained = verifier.train(configuration, tokenizer, encoded, TRAINING_SEED, batch=8, rate=5e-3)
     verifier.save(trained, model_directory)
 
     model = AutoModelForCausalLM.from_pretrained(model_directory, dtype=torch.bfloat16)
@@ -126,7 +126,7 @@ def make_pair(name: str, directory: Path) -> Path:
     make_verifier(verifier_name, trained)
     shutil.rmtree(pair, ignore_errors=True)
     shutil.copytree(trained / "verifier", pair / "verifier")
-    head.train(pair / "verifier", trained / "data", directory / "checkpoints", pair / "head", flags, HEAD_EPOCHS)
+    head.train(pair / "verifier", trained / "data", directory / "checkpoints" / name, pair / "head", flags, HEAD_EPOCHS)
     with (pair / "prompts.jsonl").open("w") as lines:
         for index, token_ids in enumerate(encoded_prompts(pair / "verifier", PROMPT_SEED, NUMBER_OF_PROMPTS)):
             lines.write(json.dumps({"id": f"{name}-{index}", "prompt_token_ids": token_ids}) + "\n")
