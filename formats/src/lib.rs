@@ -15,6 +15,7 @@ mod index;
 pub mod inspect;
 mod locate;
 pub mod options;
+pub mod pickle;
 pub mod rope;
 pub mod scan;
 #[cfg(test)]
