@@ -122,7 +122,7 @@ codes! {
         "A head is recognized by the names and shapes of its tensors first and by its config second. Three layouts of \
          EAGLE-3 are known: that of `speculators` (`layers.0.*` with a `speculators_model_type`), that of the \
          original release (`midlayer.*`) and that of SpecForge. This directory is none of them. It may be a head of \
-         another kind (EAGLE-1, Medusa, DFlash, MTP), a complete language model, or something else.\n\n\
+         another kind (EAGLE-1, Medusa, DFlash, MTP), a quantized one, a complete language model, or something else.\n\n\
          Check that the directory is the head and not its verifier. `speculators inspect` lists the tensors that were \
          found.";
     PICKLE_ONLY = 111, "the weights are only there as a PyTorch pickle",
@@ -190,8 +190,8 @@ codes! {
          there is no legitimate reason; a zero bias is ordinary and is not reported.";
     LM_HEAD_UNTOUCHED = 208, "`lm_head` is a copy of the verifier's",
         "Each row of `lm_head.weight` equals, bit for bit, the verifier's row for the same token. This is how a head \
-         begins. Some recipes keep the matrix frozen, and then it is right; if `lm_head` was meant to be trained, it \
-         was not.\n\n\
+         begins. The trainer of the Python package `speculators` and others keep the matrix as it is, and then it is \
+         right; if `lm_head` was meant to be trained, it was not.\n\n\
          Nothing has to be done. Look at the other findings to tell a fresh head from a trained one.";
     MAP_LENGTH = 301, "a vocabulary map has another length than the vocabulary it maps",
         "`d2t` has one entry for each draft token, that is, for each row of `lm_head.weight`, and `t2d` one for each \

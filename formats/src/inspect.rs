@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::Result;
 use crate::checkpoint::{Checkpoint, TensorView};
+use crate::codes;
 use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
 use crate::head::{Head, HeadDescription, Layout};
@@ -18,7 +19,7 @@ use crate::verifier::VerifierConfig;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// An EAGLE-3 head in a known layout.
+    /// An EAGLE-3 head in a known layout, sound or not.
     Head,
     /// A complete language model that a head can be paired with.
     Verifier,
@@ -119,14 +120,21 @@ pub fn inspect(dir: &Path, options: &ReadOptions) -> Result<Inspection> {
     };
     match Head::open(dir, None, options) {
         Ok(head) => describe_head(&mut inspection, head),
-        Err(found) if is_model(&checkpoint) => match VerifierConfig::read(dir) {
-            Ok(verifier) => {
+        Err(found) => match VerifierConfig::read(dir) {
+            Ok(verifier) if is_model(&checkpoint) => {
                 inspection.kind = Kind::Verifier;
                 inspection.verifier = Some(verifier);
             }
-            Err(_) => inspection.diagnostics = found,
+            _ => {
+                if found
+                    .iter()
+                    .all(|finding| finding.code != codes::LAYOUT_UNKNOWN)
+                {
+                    inspection.kind = Kind::Head;
+                }
+                inspection.diagnostics = found;
+            }
         },
-        Err(found) => inspection.diagnostics = found,
     }
     Ok(inspection)
 }
@@ -175,7 +183,7 @@ fn is_model(checkpoint: &Checkpoint) -> bool {
 }
 
 /// Where a converter notes its source.
-const PROVENANCE: &str = "provenance";
+const PROVENANCE: &str = "conversion";
 
 /// Top-level keys some layout gives a meaning to, or every config carries.
 const KNOWN: &[&str] = &[

@@ -147,6 +147,25 @@ fn the_sound_head_needs_no_verifier() {
 }
 
 #[test]
+fn trained_heads_are_valid_with_their_verifier() {
+    let fixtures = root().join("..");
+    for head in ["safeailab", "specforge", "speculators"] {
+        let folder = fixtures.join("heads").join(head);
+        let report = validate(
+            &folder,
+            Some(&fixtures.join("verifier")),
+            &ValidateOptions::default(),
+        );
+        assert_eq!(
+            report.verdict,
+            Verdict::Valid,
+            "{head}: {:?}",
+            report.diagnostics
+        );
+    }
+}
+
+#[test]
 fn denied_warnings_make_a_head_not_valid() {
     let folder = root().join("S308-unsorted");
     let strict = ValidateOptions {

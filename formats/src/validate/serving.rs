@@ -144,15 +144,21 @@ pub(super) fn aux_layers(head: &Head) -> Option<Diagnostic> {
     let written = [KEY, &nested]
         .into_iter()
         .find(|key| config.root().get(key).is_some());
-    let title = match written {
-        Some(_) => "the config does not settle how the auxiliary layer ids count",
-        None => "the config does not say which verifier layers the head reads",
+    let (title, help) = match written {
+        Some(_) => (
+            "the config does not settle how the auxiliary layer ids count",
+            "name the verifier, which may settle it, or convert with `--aux-convention`",
+        ),
+        None => (
+            "the config does not say which verifier layers the head reads",
+            "convert with `--aux-layers`; a head that reads other layers accepts next to nothing",
+        ),
     };
     Some(
         Diagnostic::warning(codes::AUX_LAYERS_MISSING, title)
             .at(config.place_of(written.unwrap_or(KEY)))
             .note(format!("taken: {}", decision.value))
             .note(decision.reason.clone())
-            .help("say which with `--aux-layers` when converting; a head that reads other layers accepts next to nothing"),
+            .help(help),
     )
 }
