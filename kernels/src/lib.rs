@@ -10,6 +10,8 @@
 //! draft of sixty tokens therefore gives, for each of them, exactly what decoding one by one would have given.
 
 #![warn(missing_docs)]
+// Formulas run over several arrays at once; an index says that more plainly than three zipped iterators.
+#![allow(clippy::needless_range_loop)]
 
 pub mod cpu;
 pub mod memory;

@@ -11,7 +11,7 @@ pub(crate) fn exp(x: f32) -> f32 {
     let clamped = x.clamp(-87.5, 88.8);
     let n = clamped * std::f32::consts::LOG2_E + MAGIC - MAGIC;
     // ln 2 in two parts, the first with trailing zeros so that n times it is exact.
-    let r = clamped - n * 0.693_359_375 - n * -2.121_944_4e-4;
+    let r = clamped - n * (355.0 / 512.0) - n * -2.121_944_4e-4;
     // The Taylor series to the 7th term; the remainder is below 2^-26 of the value in this range.
     let series = 1.0
         + r * (1.0

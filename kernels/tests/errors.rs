@@ -1,5 +1,7 @@
 //! Calls with arguments that do not fit together are refused before anything is written, with the numbers.
 
+#![allow(clippy::unwrap_used)]
+
 use speculators_kernels::{
     Activation, Error, KvCache, Matrix, RopeTable, Rounding, TreeMask, WeightType, cpu, reference,
 };

@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+#[path = "parity/exact.rs"]
+mod exact;
 #[path = "parity/inputs.rs"]
 mod inputs;
 #[path = "parity/invariance.rs"]

@@ -1,5 +1,7 @@
 //! Samples have the distribution they should, and do not depend on anything but seed and position.
 
+#![allow(clippy::unwrap_used)]
+
 use speculators_kernels::{Sampling, cpu};
 
 const LOGITS: [f32; 9] = [1.0, 0.0, -1.0, 2.0, 0.5, -3.0, 1.5, f32::NEG_INFINITY, 0.0];

@@ -1,5 +1,7 @@
 //! Draft trees: what they look like whatever the scores are, and what is accepted of them.
 
+#![allow(clippy::unwrap_used)]
+
 use proptest::prelude::*;
 use speculators_kernels::{DraftTree, VerifyTree, cpu};
 

@@ -40,32 +40,31 @@ pub fn add_rms_norm(
 ) -> Result<()> {
     check_add_rms_norm(input, residual, weight, output)?;
     let (isa, width) = (features(), weight.len());
-    for_each_row(residual, width, width, |row, residual| {
-        add(
-            isa,
-            &input[row * width..(row + 1) * width],
-            rounding,
-            residual,
-        );
+    // The sum waits in the output until it is rounded into the residual; the norm is of the sum itself.
+    let old = &*residual;
+    for_each_row(output, width, width, |row, sum| {
+        let range = row * width..(row + 1) * width;
+        add(isa, &old[range.clone()], &input[range], sum);
     });
-    let residual = &*residual;
-    for_each_row(output, width, width, |row, output| {
-        output.copy_from_slice(&residual[row * width..(row + 1) * width]);
-        normalize(isa, output, weight, epsilon, rounding);
+    residual.copy_from_slice(output);
+    for_each_row(residual, width, width, |_, residual| {
+        rounding.round_all(residual)
+    });
+    for_each_row(output, width, width, |_, output| {
+        normalize(isa, output, weight, epsilon, rounding)
     });
     Ok(())
 }
 
-fn add(isa: Isa, input: &[f32], rounding: Rounding, sum: &mut [f32]) {
-    for_each_isa!(isa, add_row(input: &[f32], rounding: Rounding, sum: &mut [f32]))
+fn add(isa: Isa, residual: &[f32], input: &[f32], sum: &mut [f32]) {
+    for_each_isa!(isa, add_row(residual: &[f32], input: &[f32], sum: &mut [f32]))
 }
 
 #[inline(always)]
-fn add_row(input: &[f32], rounding: Rounding, sum: &mut [f32]) {
-    for (sum, x) in sum.iter_mut().zip(input) {
-        *sum += x;
+fn add_row(residual: &[f32], input: &[f32], sum: &mut [f32]) {
+    for ((sum, residual), x) in sum.iter_mut().zip(residual).zip(input) {
+        *sum = residual + x;
     }
-    rounding.round_all(sum);
 }
 
 fn normalize(isa: Isa, row: &mut [f32], weight: &[f32], epsilon: f32, rounding: Rounding) {
@@ -77,8 +76,12 @@ fn normalize(isa: Isa, row: &mut [f32], weight: &[f32], epsilon: f32, rounding: 
 fn normalize_row<V: Lanes>(row: &mut [f32], weight: &[f32], epsilon: f32, rounding: Rounding) {
     let squares = fold(add_all::<V, true>(V::splat(0.0), row).store());
     let factor = 1.0 / (squares / row.len() as f32 + epsilon).sqrt();
+    for x in row.iter_mut() {
+        *x *= factor;
+    }
+    rounding.round_all(row);
     for (x, weight) in row.iter_mut().zip(weight) {
-        *x = *x * factor * weight;
+        *x *= weight;
     }
     rounding.round_all(row);
 }

@@ -122,12 +122,13 @@ fn run_all(race: &mut Race) {
             // Generous to the errors of this estimate, so that the result is exact.
             let slack = 1e-3 + 1e-6 * (scaled.abs() + best.abs());
             let complement = (16_777_216.0 - (word >> 8) as f32) / 16_777_216.0 - 1e-7;
-            // Negated, so that NaN counts as a chance.
-            *chance = !(complement > math::exp(scaled - best + slack));
+            let bound = math::exp(scaled - best + slack);
+            *chance = complement <= bound || bound.is_nan();
         }
         if chances.iter().any(|chance| *chance) {
-            for offset in 0..logits.len() {
-                if chances[offset] {
+            for (offset, chance) in chances.iter().enumerate() {
+                // Beyond the end of the row none is set.
+                if *chance {
                     race.enter((first + offset) as u32);
                 }
             }

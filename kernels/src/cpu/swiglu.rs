@@ -44,17 +44,21 @@ fn gated_row(
     output: &mut [f32],
 ) {
     #[inline(always)]
-    fn apply(gate: &[f32], up: &[f32], output: &mut [f32], function: impl Fn(f32) -> f32) {
-        for ((y, gate), up) in output.iter_mut().zip(gate).zip(up) {
-            *y = function(*gate) * up;
+    fn apply(gate: &[f32], output: &mut [f32], function: impl Fn(f32) -> f32) {
+        for (y, gate) in output.iter_mut().zip(gate) {
+            *y = function(*gate);
         }
     }
     match activation {
-        Activation::Silu => apply(gate, up, output, silu),
-        Activation::GeluTanh => apply(gate, up, output, gelu_tanh),
-        Activation::Relu => apply(gate, up, output, relu),
+        Activation::Silu => apply(gate, output, silu),
+        Activation::GeluTanh => apply(gate, output, gelu_tanh),
+        Activation::Relu => apply(gate, output, relu),
         // No gated model in use takes the exact one; it need not be fast.
-        Activation::Gelu => apply(gate, up, output, |x| activation.exact(f64::from(x)) as f32),
+        Activation::Gelu => apply(gate, output, |x| activation.exact(f64::from(x)) as f32),
+    }
+    rounding.round_all(output);
+    for (y, up) in output.iter_mut().zip(up) {
+        *y *= up;
     }
     rounding.round_all(output);
 }
@@ -67,7 +71,7 @@ fn silu(x: f32) -> f32 {
 /// tanh(z) = 2 sigmoid(2z) - 1, so x (1 + tanh z) / 2 = x sigmoid(2z).
 #[inline(always)]
 fn gelu_tanh(x: f32) -> f32 {
-    x / (1.0 + math::exp(-1.595_769_1 * (x + 0.044_715 * x * x * x)))
+    x / (1.0 + math::exp(-1.595_769 * (x + 0.044_715 * x * x * x)))
 }
 
 #[inline(always)]

@@ -1,7 +1,8 @@
 use crate::{Result, Rounding, shape};
 
-/// Root-mean-square normalization: `output = round(x * rsqrt(mean(x²) + ε) * weight)` over each row of `weight.len()`
-/// numbers. All of it is in `f32` and rounded once, at the end.
+/// Root-mean-square normalization: `output = round(round(x * rsqrt(mean(x²) + ε)) * weight)` over each row of
+/// `weight.len()` numbers. Sums are in `f32`. Like transformers, and vLLM without compilation, it rounds the normalized
+/// row before the weight as well as after it; with one rounding a quarter of the outputs differ in the last bit.
 ///
 /// # Errors
 ///
@@ -22,14 +23,14 @@ pub fn rms_norm(
         let squares: f64 = x.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
         let factor = (1.0 / (squares / width as f64 + f64::from(epsilon)).sqrt()) as f32;
         for i in 0..width {
-            y[i] = rounding.round(x[i] * factor * weight[i]);
+            y[i] = rounding.round(rounding.round(x[i] * factor) * weight[i]);
         }
     }
     Ok(())
 }
 
-/// A residual connection and the normalization after it: `residual = round(residual + input)`, then
-/// `output = rms_norm(residual)`. What is normalized is the rounded sum.
+/// A residual connection and the normalization after it: `sum = residual + input`, then `residual = round(sum)` and
+/// `output = rms_norm(sum)`. What is normalized is the sum before it is rounded, as in vLLM.
 ///
 /// # Errors
 ///
@@ -43,10 +44,15 @@ pub fn add_rms_norm(
     output: &mut [f32],
 ) -> Result<()> {
     check_add(input, residual, weight, output)?;
-    for (sum, x) in residual.iter_mut().zip(input) {
-        *sum = rounding.round(*sum + x);
+    let sums: Vec<f32> = residual
+        .iter()
+        .zip(input)
+        .map(|(residual, x)| residual + x)
+        .collect();
+    for (residual, sum) in residual.iter_mut().zip(&sums) {
+        *residual = rounding.round(*sum);
     }
-    rms_norm(residual, weight, epsilon, rounding, output)
+    rms_norm(&sums, weight, epsilon, rounding, output)
 }
 
 pub(crate) fn check(input: &[f32], weight: &[f32], output: &[f32]) -> Result<()> {

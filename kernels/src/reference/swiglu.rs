@@ -1,6 +1,7 @@
 use crate::{Activation, Result, Rounding, shape};
 
-/// The gate of a gated MLP: `output = round(activation(gate) * up)`, in `f32` and rounded once.
+/// The gate of a gated MLP: `output = round(round(activation(gate)) * up)`, each in `f32`: the activation is an
+/// operation of its own in transformers and in vLLM without compilation, and rounds.
 ///
 /// `gate_up` is `[rows, 2 * width]`, the gate first; `output` is `[rows, width]`.
 ///
@@ -21,7 +22,7 @@ pub fn swiglu(
     {
         let (gate, up) = pair.split_at(width);
         for i in 0..width {
-            let activated = activation.exact(f64::from(gate[i])) as f32;
+            let activated = rounding.round(activation.exact(f64::from(gate[i])) as f32);
             y[i] = rounding.round(activated * up[i]);
         }
     }

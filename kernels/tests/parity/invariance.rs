@@ -1,10 +1,11 @@
 //! A row does not know its neighbours: the bits of a row are the same alone, among others, in a prefill, and on any
 //! number of threads.
 
+use super::exact::random_tree;
 use super::inputs::{FLOATS, bytes, isas, random, rounded};
-use super::table::random_tree;
 use speculators_kernels::{
-    Activation, KvCache, Matrix, RopeTable, Rounding, Sampling, TreeMask, causal_bits, cpu,
+    Activation, KvCache, Matrix, RopeTable, Rounding, Sampling, TreeMask, WeightType, causal_bits,
+    cpu,
 };
 
 /// Numbers of rows: one, every size of block of the kernels, several blocks, and a prefill.
@@ -84,12 +85,9 @@ fn linear_gives_a_row_the_same_bits_among_any_others() {
 fn a_row_of_a_linear_does_not_depend_on_its_place() {
     let (inputs, outputs, rows) = (256, 48, 21);
     let matrix = Matrix::pack(
-        speculators_kernels::WeightType::Bf16,
+        WeightType::Bf16,
         inputs,
-        &[&bytes(
-            &random(inputs * outputs, 24),
-            speculators_kernels::WeightType::Bf16,
-        )],
+        &[&bytes(&random(inputs * outputs, 24), WeightType::Bf16)],
     )
     .unwrap();
     let input = rounded(rows * inputs, 25, Rounding::Bf16);
@@ -208,7 +206,7 @@ fn chain() -> Chain {
 }
 
 impl Chain {
-    fn cache(&self, storage: speculators_kernels::WeightType, slots: usize) -> KvCache {
+    fn cache(&self, storage: WeightType, slots: usize) -> KvCache {
         let mut cache = KvCache::new(storage, self.kv_heads, self.head_dim, 0).unwrap();
         let end = slots * self.kv_heads * self.head_dim;
         cache
@@ -320,13 +318,13 @@ fn attention_gives_a_node_of_a_tree_the_bits_it_has_when_its_path_is_decoded_alo
                 .unwrap();
                 bits(&output)
             };
-            let cache = chain.cache(speculators_kernels::WeightType::Bf16, prefix + nodes);
+            let cache = chain.cache(WeightType::Bf16, prefix + nodes);
             let queries = &chain.queries[..nodes * width];
             let together = attend(&cache, &mask, &positions, &positions, queries);
             for node in 0..nodes {
                 let path: Vec<usize> = (0..=node).filter(|slot| mask.sees(node, *slot)).collect();
                 // What plain decoding would have: the slots of the path one after the other.
-                let mut alone = chain.cache(speculators_kernels::WeightType::Bf16, prefix);
+                let mut alone = chain.cache(WeightType::Bf16, prefix);
                 for slot in &path {
                     let at = (prefix + slot) * kv_width..(prefix + slot + 1) * kv_width;
                     alone

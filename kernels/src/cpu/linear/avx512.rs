@@ -2,6 +2,7 @@
 #![cfg(target_arch = "x86_64")]
 
 use std::arch::x86_64::*;
+use std::mem::transmute;
 
 use super::{BF16, F16, F32, Sums};
 use crate::PANEL;
@@ -24,7 +25,12 @@ pub(super) fn pairs<const ROWS: usize>(panel: &[u8], activations: &[u32], sums: 
                 let x = _mm512_set1_epi32(x[step][row].cast_signed());
                 let sum = &mut registers[row][step];
                 // SAFETY: both types are 512 bits without invalid values.
-                let (w, x) = unsafe { (std::mem::transmute(w), std::mem::transmute(x)) };
+                let (w, x) = unsafe {
+                    (
+                        transmute::<__m512i, __m512bh>(w),
+                        transmute::<__m512i, __m512bh>(x),
+                    )
+                };
                 *sum = _mm512_dpbf16_ps(*sum, w, x);
             }
         }
