@@ -1,0 +1,59 @@
+//! What a run of decoding leaves behind.
+
+use std::time::Duration;
+
+/// One verifier pass after the prompt's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StepRecord {
+    /// Tokens before the step: prompt and output so far.
+    pub context_length: usize,
+    /// Draft tokens that were verified; none in plain decoding.
+    pub proposed: Vec<u32>,
+    /// How many of them the verifier agreed with, from the first on.
+    pub accepted: usize,
+    /// Tokens added to the output: one more than accepted, fewer where the text ended among them.
+    pub emitted: usize,
+    /// Time of the head: taking in the tokens of the step before, and drafting.
+    pub draft: Duration,
+    /// Time of the verifier.
+    pub verify: Duration,
+    /// Time of everything else.
+    pub other: Duration,
+}
+
+/// Why an output ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FinishReason {
+    /// With an end token, which is the last of the output.
+    EndToken,
+    /// At the limit on new tokens.
+    MaxNewTokens,
+    /// Prompt and output fill the context.
+    ContextLength,
+}
+
+impl FinishReason {
+    /// As serving engines call it: `stop` or `length`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FinishReason::EndToken => "stop",
+            FinishReason::MaxNewTokens | FinishReason::ContextLength => "length",
+        }
+    }
+}
+
+/// An output and how it came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generation {
+    /// The output, an end token included.
+    pub output_token_ids: Vec<u32>,
+    /// One record per step after the prompt pass, which emits the first token.
+    pub steps: Vec<StepRecord>,
+    /// Why it ended.
+    pub finish: FinishReason,
+    /// Time of the prompt pass, the head's included.
+    pub prefill: Duration,
+    /// Time of everything.
+    pub total: Duration,
+}

@@ -1,0 +1,499 @@
+//! The EAGLE-3 head (arXiv 2503.01840), in every variant the checkpoints of the Python package know.
+//!
+//! For the token at position `i + 1` it reads the verifier's auxiliary states at position `i`:
+//!
+//! ```text
+//! g = fc(auxiliary)            norm_before_fc: of their joint RMS norm; fc_norm: of one RMS norm each
+//! e = input_layernorm(embedding of token i + 1);  h = hidden_norm(g)
+//! r = h if norm_before_residual else g
+//! u = r + attention([e | h])   at position i, with a cache of its own
+//! y = u + mlp(post_attention_layernorm(u)), then any further layers, which are ordinary
+//! z = norm(y);  logits = lm_head(z)
+//! ```
+//!
+//! A later draft step takes `y` (`z` with `norm_output`) in place of `g`: the verifier has not seen that token yet.
+
+use std::sync::Arc;
+
+use speculators_formats::head::DraftLayer;
+use speculators_formats::{Diagnostic, Head, HeadDescription, Place, codes};
+use speculators_kernels::{EmbeddingTable, Sampling, cpu};
+
+use super::attention::{AttentionShape, Pass};
+use super::cache::Cache;
+use super::mlp::{MlpShape, activation};
+use super::precision::Precision;
+use super::rotary::Rotary;
+use super::scratch::{LayerScratch, Scratch};
+use super::verifier::{Layer, Verifier, same_rows};
+use super::weights::{Linear, Weights};
+use crate::Result;
+
+/// A head in memory, ready to draft for one verifier.
+#[derive(Debug)]
+pub struct DraftHead {
+    description: HeadDescription,
+    precision: Precision,
+    embeddings: Arc<EmbeddingTable>, // [vocab, hidden]
+    input_norm: Option<Vec<f32>>,    // [auxiliary layers * target hidden]
+    fc_norms: Vec<Vec<f32>>,         // [auxiliary layers] of [target hidden], or none
+    fc: Linear,                      // [hidden, auxiliary layers * target hidden]
+    hidden_norm: Vec<f32>,           // [hidden]
+    layers: Vec<Layer>,
+    norm: Vec<f32>,                 // [hidden]
+    lm_head: Arc<Linear>, // [draft vocab, hidden], rows in the order of their verifier ids
+    verifier_ids: Option<Vec<u32>>, // [draft vocab], ascending; none where both vocabularies are one
+    rotary: Rotary,
+}
+
+/// Results of a pass of a head, and the buffers it needs. Use one again and again.
+#[derive(Debug, Default)]
+pub struct HeadPass {
+    rows: usize,
+    width: usize,
+    residual: Scratch,
+    delta: Scratch,
+    normed: Scratch,
+    joined: Scratch,
+    fused: Scratch,
+    chunk: Scratch,
+    normed_chunk: Scratch,
+    layer: LayerScratch,
+    logits: Vec<f32>,
+    ids: Vec<u32>,
+}
+
+impl HeadPass {
+    /// `[rows, hidden]` after the final norm, for [`DraftHead::logits`].
+    #[must_use]
+    pub fn hidden(&self) -> &[f32] {
+        self.normed.get(self.rows * self.width)
+    }
+}
+
+impl DraftHead {
+    /// Packs the weights of a head that is to draft for `verifier`, in the verifier's number format.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Diagnostics`](crate::Error::Diagnostics) with a diagnostic for each tensor that is missing or misshaped, and where the head does
+    /// not fit the verifier.
+    pub fn load(head: &Head, verifier: &Verifier) -> Result<DraftHead> {
+        let description = head.description.clone();
+        let precision = verifier.precision();
+        let weights = Weights::new(head, precision);
+        for problem in misfits(head, verifier) {
+            weights.report(problem);
+        }
+        let (hidden, target) = (description.hidden_size, description.target_hidden_size);
+        let auxiliary = description.aux_layer_ids.len();
+        let embeddings = if description.own_embeddings {
+            Arc::new(weights.embeddings("embed_tokens.weight", description.vocab_size, hidden)?)
+        } else {
+            Arc::clone(verifier.embeddings())
+        };
+        let input_norm = description
+            .norm_before_fc
+            .then(|| weights.vector("input_norm.weight", auxiliary * target));
+        let fc_norms = match description.fc_norm {
+            true => (0..auxiliary)
+                .map(|index| weights.vector(&format!("fc_norm.{index}.weight"), target))
+                .collect(),
+            false => Vec::new(),
+        };
+        let fc = weights.linear(
+            &[("fc".to_string(), hidden)],
+            auxiliary * target,
+            description.fc_bias,
+        )?;
+        let hidden_norm = weights.vector("layers.0.hidden_norm.weight", hidden);
+        let layers = (0..description.num_hidden_layers)
+            .map(|index| {
+                let (attention, mlp) = shapes(&description, index, precision);
+                Layer::load(&weights, &format!("layers.{index}"), attention, mlp)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let norm = weights.vector("norm.weight", hidden);
+        let (lm_head, verifier_ids) = output(head, &weights, verifier)?;
+        weights.finish(std::iter::empty())?;
+        let rotary = Rotary::new(
+            &description.rope,
+            description.head_dim,
+            description.max_position_embeddings,
+            precision.rounding(),
+        );
+        Ok(DraftHead {
+            description,
+            precision,
+            embeddings,
+            input_norm,
+            fc_norms,
+            fc,
+            hidden_norm,
+            layers,
+            norm,
+            lm_head,
+            verifier_ids,
+            rotary,
+        })
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn description(&self) -> &HeadDescription {
+        &self.description
+    }
+
+    /// The verifier layers it reads, for [`Verifier::forward`].
+    #[must_use]
+    pub fn auxiliary_layers(&self) -> &[usize] {
+        &self.description.aux_layer_ids
+    }
+
+    /// An empty cache with room for `capacity` tokens; it grows.
+    ///
+    /// # Errors
+    ///
+    /// When memory is refused.
+    pub fn cache(&self, capacity: usize) -> Result<Cache> {
+        let description = &self.description;
+        Cache::new(
+            self.precision,
+            description.num_hidden_layers,
+            description.num_key_value_heads,
+            description.head_dim,
+            capacity,
+        )
+    }
+
+    /// Reduces auxiliary states `[rows, layers * target hidden]` to features `[rows, hidden]`.
+    ///
+    /// # Errors
+    ///
+    /// When `auxiliary` is not a whole number of rows.
+    pub fn fuse(
+        &self,
+        auxiliary: &[f32],
+        pass: &mut HeadPass,
+        features: &mut Vec<f32>,
+    ) -> Result<()> {
+        let width = self.fc.weight.inputs();
+        let rows = auxiliary.len() / width;
+        let (epsilon, rounding) = (
+            self.description.rms_norm_eps as f32,
+            self.precision.rounding(),
+        );
+        features.resize(rows * self.description.hidden_size, 0.0);
+        let mut input = auxiliary;
+        if let Some(weight) = &self.input_norm {
+            let fused = pass.fused.take(rows * width);
+            cpu::rms_norm(auxiliary, weight, epsilon, rounding, fused)?;
+            input = fused;
+        } else if !self.fc_norms.is_empty() {
+            let target = self.description.target_hidden_size;
+            let fused = pass.fused.take(rows * width);
+            let chunk = pass.chunk.take(rows * target);
+            let normed = pass.normed_chunk.take(rows * target);
+            for (index, weight) in self.fc_norms.iter().enumerate() {
+                let columns = index * target..(index + 1) * target;
+                for (row, chunk) in auxiliary
+                    .chunks_exact(width)
+                    .zip(chunk.chunks_exact_mut(target))
+                {
+                    chunk.copy_from_slice(&row[columns.clone()]);
+                }
+                cpu::rms_norm(chunk, weight, epsilon, rounding, normed)?;
+                for (row, normed) in fused
+                    .chunks_exact_mut(width)
+                    .zip(normed.chunks_exact(target))
+                {
+                    row[columns.clone()].copy_from_slice(normed);
+                }
+            }
+            input = fused;
+        }
+        cpu::linear(
+            &self.fc.weight,
+            self.fc.bias.as_deref(),
+            input,
+            rounding,
+            features,
+        )?;
+        Ok(())
+    }
+
+    /// Runs rows after those in the cache. Row `r` joins `tokens[r]` with `features[r]` and stands at `positions[r]`,
+    /// the position of the feature, one before that of the token. `visible` is as in [`Verifier::forward`].
+    ///
+    /// Afterwards `features` holds what the next draft step takes.
+    ///
+    /// # Errors
+    ///
+    /// When a token does not exist or the lengths differ.
+    pub fn forward(
+        &self,
+        tokens: &[u32],
+        positions: &[u32],
+        visible: &[u32],
+        features: &mut [f32],
+        cache: &mut Cache,
+        pass: &mut HeadPass,
+    ) -> Result<()> {
+        let (rows, hidden) = (tokens.len(), self.description.hidden_size);
+        same_rows("DraftHead::forward", "positions", rows, positions.len())?;
+        same_rows(
+            "DraftHead::forward",
+            "features",
+            rows,
+            features.len() / hidden,
+        )?;
+        let last = positions.iter().copied().max().unwrap_or(0) as usize;
+        let rope = self.rotary.table(last + 1);
+        let shared = Pass {
+            positions,
+            visible,
+            rope: &rope,
+        };
+        let (epsilon, rounding) = (
+            self.description.rms_norm_eps as f32,
+            self.precision.rounding(),
+        );
+
+        (pass.rows, pass.width) = (rows, hidden);
+        let residual = pass.residual.take(rows * hidden);
+        let delta = pass.delta.take(rows * hidden);
+        let normed = pass.normed.take(rows * hidden);
+        let joined = pass.joined.take(rows * 2 * hidden);
+        for (index, layer) in self.layers.iter().enumerate() {
+            let input = if index == 0 {
+                // Embedding first, feature second; `residual` serves as a buffer until it is set.
+                cpu::embed(&self.embeddings, tokens, residual)?;
+                cpu::rms_norm(residual, &layer.input_norm, epsilon, rounding, normed)?;
+                spread(normed, hidden, joined, 0);
+                cpu::rms_norm(features, &self.hidden_norm, epsilon, rounding, normed)?;
+                spread(normed, hidden, joined, hidden);
+                residual.copy_from_slice(if self.description.norm_before_residual {
+                    normed
+                } else {
+                    features
+                });
+                &*joined
+            } else {
+                cpu::add_rms_norm(
+                    delta,
+                    residual,
+                    &layer.input_norm,
+                    epsilon,
+                    rounding,
+                    normed,
+                )?;
+                &*normed
+            };
+            layer.attention.forward(
+                &shared,
+                input,
+                cache.layer_mut(index),
+                &mut pass.layer,
+                delta,
+            )?;
+            cpu::add_rms_norm(
+                delta,
+                residual,
+                &layer.post_attention_norm,
+                epsilon,
+                rounding,
+                normed,
+            )?;
+            layer.mlp.forward(normed, &mut pass.layer, delta)?;
+        }
+        cpu::add_rms_norm(delta, residual, &self.norm, epsilon, rounding, normed)?;
+        features.copy_from_slice(if self.description.norm_output {
+            normed
+        } else {
+            residual
+        });
+        Ok(())
+    }
+
+    /// Logits `[rows, draft vocab]` of rows of [`HeadPass::hidden`], in ascending order of verifier ids.
+    ///
+    /// # Errors
+    ///
+    /// When `hidden` is not a whole number of rows.
+    pub fn logits(&self, hidden: &[f32], logits: &mut Vec<f32>) -> Result<()> {
+        logits.resize(
+            hidden.len() / self.description.hidden_size * self.lm_head.weight.outputs(),
+            0.0,
+        );
+        cpu::linear(
+            &self.lm_head.weight,
+            None,
+            hidden,
+            self.precision.rounding(),
+            logits,
+        )?;
+        Ok(())
+    }
+
+    /// The verifier ids that the columns of [`DraftHead::logits`] stand for; none where both vocabularies are one.
+    #[must_use]
+    pub fn verifier_ids(&self) -> Option<&[u32]> {
+        self.verifier_ids.as_deref()
+    }
+
+    /// The most likely token after the last row of the pass, as a verifier id; the smallest one on a tie.
+    ///
+    /// # Errors
+    ///
+    /// None after a pass.
+    pub fn propose(&self, pass: &mut HeadPass) -> Result<u32> {
+        let last = pass.rows.saturating_sub(1) * pass.width;
+        let width = self.lm_head.weight.outputs();
+        pass.logits.resize(width, 0.0);
+        pass.ids.resize(1, 0);
+        let hidden = &pass.normed.get(pass.rows * pass.width)[last..];
+        cpu::linear(
+            &self.lm_head.weight,
+            None,
+            hidden,
+            self.precision.rounding(),
+            &mut pass.logits,
+        )?;
+        cpu::sample(
+            &pass.logits,
+            width,
+            &Sampling::greedy(),
+            &[0],
+            &mut pass.ids,
+        )?;
+        let column = pass.ids[0];
+        Ok(self
+            .verifier_ids
+            .as_ref()
+            .map_or(column, |ids| ids[column as usize]))
+    }
+}
+
+/// Writes rows of `width` into one half of rows twice as wide.
+fn spread(source: &[f32], width: usize, target: &mut [f32], from: usize) {
+    for (row, target) in source
+        .chunks_exact(width)
+        .zip(target.chunks_exact_mut(2 * width))
+    {
+        target[from..from + width].copy_from_slice(row);
+    }
+}
+
+/// The output matrix with its rows in the order of their verifier ids: then the first of equal logits is the one
+/// with the smallest verifier id, which is the one that an engine scattering them into the whole vocabulary takes.
+fn output(
+    head: &Head,
+    weights: &Weights,
+    verifier: &Verifier,
+) -> Result<(Arc<Linear>, Option<Vec<u32>>)> {
+    let description = &head.description;
+    match head.vocabulary_map()? {
+        Some(map) => {
+            let mut order: Vec<usize> = (0..map.draft_to_target.len()).collect();
+            order.sort_by_key(|draft| map.draft_to_target[*draft]);
+            let ids = order
+                .iter()
+                .map(|draft| map.draft_to_target[*draft])
+                .collect();
+            let matrix = weights.permuted("lm_head.weight", &order, description.hidden_size)?;
+            Ok((Arc::new(matrix), Some(ids)))
+        }
+        // A head that drafts over the whole vocabulary may leave its output matrix to the verifier.
+        None if !weights.has("lm_head.weight")
+            && description.hidden_size == verifier.config().hidden_size =>
+        {
+            Ok((Arc::clone(verifier.lm_head()), None))
+        }
+        None => {
+            let parts = [("lm_head".to_string(), description.draft_vocab_size)];
+            Ok((
+                Arc::new(weights.linear(&parts, description.hidden_size, false)?),
+                None,
+            ))
+        }
+    }
+}
+
+/// Where head and verifier do not belong together.
+fn misfits(head: &Head, verifier: &Verifier) -> Vec<Diagnostic> {
+    let (description, config) = (&head.description, verifier.config());
+    let error =
+        |code, title| Diagnostic::error(code, title).at(Place::file(head.checkpoint.root()));
+    let mut found = Vec::new();
+    if description.target_hidden_size != config.hidden_size {
+        let title = format!(
+            "the head reads a hidden size of {}, the verifier has {}",
+            description.target_hidden_size, config.hidden_size
+        );
+        found.push(error(codes::HIDDEN_SIZE, title));
+    }
+    if description.vocab_size != config.vocab_size {
+        let title = format!(
+            "the head was built for {} tokens, the verifier has {}",
+            description.vocab_size, config.vocab_size
+        );
+        found.push(error(codes::VOCABULARY, title));
+    }
+    if !description.own_embeddings && description.hidden_size != config.hidden_size {
+        let title = format!(
+            "the head has no embeddings of its own, and the verifier's are {} wide instead of {}",
+            config.hidden_size, description.hidden_size
+        );
+        found.push(error(codes::HIDDEN_SIZE, title));
+    }
+    if let Some(layer) = description
+        .aux_layer_ids
+        .iter()
+        .find(|layer| **layer > config.num_hidden_layers)
+    {
+        let title = format!(
+            "auxiliary layer {layer} lies outside the verifier, which has {}",
+            config.num_hidden_layers
+        );
+        found.push(error(codes::AUX_LAYER_RANGE, title));
+    }
+    if description.aux_layer_ids.is_empty() {
+        let title = "the auxiliary layer ids are not written down".to_string();
+        found.push(error(codes::AUX_LAYERS_MISSING, title));
+    }
+    found
+}
+
+fn shapes(
+    description: &HeadDescription,
+    layer: usize,
+    precision: Precision,
+) -> (AttentionShape, MlpShape) {
+    let (hidden_size, rounding) = (description.hidden_size, precision.rounding());
+    let attention = AttentionShape {
+        // The first layer reads embedding and feature side by side.
+        inputs: if layer == 0 {
+            2 * hidden_size
+        } else {
+            hidden_size
+        },
+        hidden_size,
+        heads: description.num_attention_heads,
+        kv_heads: description.num_key_value_heads,
+        head_dim: description.head_dim,
+        window: description.sliding_window.get(layer).copied().flatten(),
+        bias: description.attention_bias,
+        output_bias: description.attention_bias,
+        qk_norm: description.draft_layer == DraftLayer::Qwen3,
+        epsilon: description.rms_norm_eps as f32,
+        rounding,
+    };
+    let mlp = MlpShape {
+        hidden_size,
+        intermediate_size: description.intermediate_size,
+        bias: description.mlp_bias,
+        activation: activation(description.hidden_act),
+        rounding,
+    };
+    (attention, mlp)
+}
