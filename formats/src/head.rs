@@ -15,6 +15,8 @@ mod describe;
 mod layout;
 mod open;
 mod shapes;
+#[cfg(test)]
+mod tests;
 
 pub use layout::Dropped;
 pub use shapes::Expected;
