@@ -307,6 +307,7 @@ macro_rules! up_to_4 {
 }
 
 /// The same, at most 8.
+#[cfg(target_arch = "x86_64")]
 macro_rules! up_to_8 {
     ($rows:expr, $module:ident::$name:ident $(, $type:ident)?) => {
         match $rows {
@@ -332,6 +333,10 @@ macro_rules! by_type {
 }
 
 /// The kernel for a number of rows.
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(unused_variables, reason = "no bfloat16 kernel there")
+)]
 fn kernel(isa: Isa, weight_type: WeightType, narrow: bool, rows: usize) -> Kernel {
     match isa {
         #[cfg(target_arch = "x86_64")]

@@ -46,9 +46,10 @@ pub fn add_rms_norm(
         let range = row * width..(row + 1) * width;
         add(isa, &old[range.clone()], &input[range], sum);
     });
-    residual.copy_from_slice(output);
-    for_each_row(residual, width, width, |_, residual| {
-        rounding.round_all(residual)
+    let sums = &*output;
+    for_each_row(residual, width, width, |row, residual| {
+        residual.copy_from_slice(&sums[row * width..(row + 1) * width]);
+        round(isa, residual, rounding);
     });
     for_each_row(output, width, width, |_, output| {
         normalize(isa, output, weight, epsilon, rounding)
@@ -65,6 +66,15 @@ fn add_row(residual: &[f32], input: &[f32], sum: &mut [f32]) {
     for ((sum, residual), x) in sum.iter_mut().zip(residual).zip(input) {
         *sum = residual + x;
     }
+}
+
+fn round(isa: Isa, row: &mut [f32], rounding: Rounding) {
+    for_each_isa!(isa, round_row(row: &mut [f32], rounding: Rounding))
+}
+
+#[inline(always)]
+fn round_row(row: &mut [f32], rounding: Rounding) {
+    rounding.round_all(row);
 }
 
 fn normalize(isa: Isa, row: &mut [f32], weight: &[f32], epsilon: f32, rounding: Rounding) {

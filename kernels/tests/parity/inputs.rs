@@ -46,16 +46,18 @@ pub fn bytes(values: &[f32], weight_type: WeightType) -> Vec<u8> {
 
 /// The share used of the allowance, at most 1, or a failure that names the place.
 ///
-/// One rounding may fall to the other side: a step of 2^-7 in bfloat16 and of 2^-10 in half precision.
+/// A rounding may fall to the other side: a step of 2^-7 in bfloat16 and of 2^-10 in half precision. `roundings` is how
+/// many follow each other in the operation.
 pub fn share(
     case: &str,
     rounding: Rounding,
+    roundings: u8,
     absolute: f32,
     fast: &[f32],
     reference: &[f32],
 ) -> f64 {
     let relative = match rounding {
-        Rounding::None => 2e-6,
+        Rounding::None => 1e-6,
         Rounding::Bf16 => 1.0 / 128.0,
         Rounding::F16 => 1.0 / 1024.0,
     };
@@ -65,7 +67,8 @@ pub fn share(
         if fast == reference || fast.is_nan() && reference.is_nan() {
             continue;
         }
-        let allowance = f64::from(absolute) + relative * f64::from(reference.abs());
+        let allowance =
+            f64::from(absolute) + f64::from(roundings) * relative * f64::from(reference.abs());
         let used = (f64::from(*fast) - f64::from(*reference)).abs() / allowance;
         assert!(
             used <= 1.0,

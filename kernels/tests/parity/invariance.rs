@@ -130,6 +130,21 @@ fn row_wise_operations_give_a_row_the_same_bits_among_any_others() {
         .unwrap();
         output
     });
+    assert_rows_are_alone("add_rms_norm", rows, width, |rows| {
+        let mut residual = input[..rows * width].to_vec();
+        let mut output = vec![0.0; rows * width];
+        let sum = &input[..rows * width];
+        cpu::add_rms_norm(
+            sum,
+            &mut residual,
+            &weight,
+            1e-6,
+            Rounding::Bf16,
+            &mut output,
+        )
+        .unwrap();
+        output
+    });
     assert_rows_are_alone("swiglu", rows, width / 2, |rows| {
         let mut output = vec![0.0; rows * width / 2];
         cpu::swiglu(

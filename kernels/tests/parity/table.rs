@@ -70,6 +70,7 @@ fn linear() -> f64 {
                     used = used.max(share(
                         &case,
                         rounding,
+                        1,
                         absolute,
                         &run(cpu::linear),
                         &run(reference::linear),
@@ -122,7 +123,7 @@ fn rms_norm() -> f64 {
             let plain = output(input.len(), |y| {
                 reference::rms_norm(&input, &weight, 1e-5, rounding, y)
             });
-            used = used.max(share(&case, rounding, 1e-7, &fast, &plain));
+            used = used.max(share(&case, rounding, 2, 1e-7, &fast, &plain));
 
             let residual = rounded(rows * width, 7, rounding);
             let (mut fast_sum, mut plain_sum) = (residual.clone(), residual);
@@ -133,7 +134,7 @@ fn rms_norm() -> f64 {
                 reference::add_rms_norm(&input, &mut plain_sum, &weight, 1e-5, rounding, y)
             });
             assert_eq!(fast_sum, plain_sum, "{case}");
-            used = used.max(share(&case, rounding, 1e-7, &fast, &plain));
+            used = used.max(share(&case, rounding, 2, 1e-7, &fast, &plain));
         }
     }
     used
@@ -178,7 +179,7 @@ fn swiglu() -> f64 {
                     reference::swiglu(&gate_up, width, activation, rounding, y)
                 });
                 let case = format!("swiglu {activation:?} {rounding:?} {rows} x {width}");
-                used = used.max(share(&case, rounding, 1e-6, &fast, &plain));
+                used = used.max(share(&case, rounding, 2, 1e-6, &fast, &plain));
             }
         }
     }
@@ -230,7 +231,7 @@ fn tree_attention() -> f64 {
                 let case = format!(
                     "tree_attention {storage:?} {rounding:?} {prefix}+{tail} {head_dim} {window:?}"
                 );
-                used = used.max(share(&case, rounding, 2e-6, &fast, &plain));
+                used = used.max(share(&case, rounding, 1, 2e-6, &fast, &plain));
             }
         }
     }
@@ -248,6 +249,7 @@ fn log_sum_exp() -> f64 {
         used = used.max(share(
             &format!("log_sum_exp {width}"),
             Rounding::None,
+            1,
             1e-5,
             &fast,
             &plain,
