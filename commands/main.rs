@@ -1,3 +1,49 @@
-//! The command line.
+//! The command line of `speculators`: arguments in, one library call, a report out.
 
-fn main() {}
+mod arguments;
+mod completions;
+mod convert;
+mod doctor;
+mod eval;
+mod explain;
+mod failure;
+mod inspect;
+mod output;
+mod progress;
+mod render;
+mod resolve;
+mod session;
+mod tables;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Command};
+use crate::failure::{Exit, Failure};
+use crate::session::Session;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let session = match Session::start(&arguments.global) {
+        Ok(session) => session,
+        Err(failure) => return failure.without_session(),
+    };
+    let outcome = match arguments.command {
+        Command::Convert(command) => convert::run(command, &session),
+        Command::Validate(command) => validate::run(&command, &session),
+        Command::Inspect(command) => inspect::run(&command, &session),
+        Command::Eval(command) => eval::run(command, &session),
+        Command::Doctor(command) => doctor::run(&command, &session),
+        Command::Explain(command) => explain::run(&command, &session),
+        Command::Completions(command) => completions::run(&command, &session),
+    };
+    outcome.unwrap_or_else(|failure: Failure| session.fail(&failure)).into()
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}

@@ -1,1 +1,12 @@
 //! The mathematics: models, decoding and evaluation of speculative-decoding heads.
+//!
+//! Nothing here knows a command line or prints: values and [`Error`]s go up, progress goes to callbacks.
+
+pub mod decoding;
+pub mod demo;
+pub mod error;
+pub mod evaluation;
+pub mod models;
+pub mod text;
+
+pub use error::{Error, Result};

@@ -1,0 +1,118 @@
+//! Everything that can be typed. What it means is decided in the command files.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::completions::CompletionsArguments;
+use crate::convert::ConvertArguments;
+use crate::doctor::DoctorArguments;
+use crate::eval::EvalArguments;
+use crate::explain::ExplainArguments;
+use crate::inspect::InspectArguments;
+use crate::validate::ValidateArguments;
+
+/// Convert, validate and evaluate speculative-decoding heads
+///
+/// Takes a head (EAGLE-3) from raw weights to a checkpoint that is converted, checked and measured, in the format that
+/// vLLM serves. Answers go to stdout, talk goes to stderr.
+#[derive(Debug, Parser)]
+#[command(name = "speculators", version, max_term_width = 88, after_long_help = AFTER_HELP)]
+pub struct Arguments {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: GlobalArguments,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit status:
+  0    done, or the answer is yes
+  1    done, and the answer is no (`validate` found errors, `eval` found a mismatch)
+  2    it could not be done (usage, missing or malformed input, unwritable output)
+  130  interrupted
+
+Examples:
+  speculators eval --demo
+  speculators convert yuhuili-head --verifier Llama-3.1-8B-Instruct --output-path converted
+  speculators validate converted --verifier Llama-3.1-8B-Instruct
+  speculators explain S404";
+
+/// Options that every command takes.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArguments {
+    /// Say less; twice silences warnings too
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub quiet: u8,
+    /// Say more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// When to use colors
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
+    pub color: Color,
+    /// Draw no progress bars
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+}
+
+/// When to use colors.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Color {
+    /// Where the stream is a terminal and the environment does not object
+    Auto,
+    /// Everywhere
+    Always,
+    /// Nowhere
+    Never,
+}
+
+/// The form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Rewrite a head in the layout that vLLM serves
+    Convert(ConvertArguments),
+    /// Check that a head will load and can accept tokens
+    Validate(ValidateArguments),
+    /// Show what is in a checkpoint
+    Inspect(InspectArguments),
+    /// Measure acceptance and latency of a head, offline
+    Eval(EvalArguments),
+    /// Show what this machine offers
+    Doctor(DoctorArguments),
+    /// Explain a diagnostic code
+    Explain(ExplainArguments),
+    /// Print shell completions, or write them and the man pages
+    Completions(CompletionsArguments),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_argument_has_help_and_the_definitions_hold_together() {
+        let mut command = Arguments::command().help_expected(true);
+        command.build();
+        command.debug_assert();
+    }
+
+    #[test]
+    fn first_lines_of_help_are_short_and_end_without_full_stop() {
+        for command in Arguments::command().get_subcommands() {
+            let about = command.get_about().unwrap().to_string();
+            assert!(about.len() <= 72 && !about.ends_with('.'), "{}: {about}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! `speculators eval`: acceptance and latency of a head, measured offline.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use speculators::decoding::MAX_SPECULATIVE_TOKENS;
+use speculators::demo;
+use speculators::evaluation::{Comparison, Evaluation, Options, Outcome as RequestOutcome, Report, Setting, read_references};
+use speculators::models::{DraftHead, Verifier};
+use speculators::text::{Prompt, PromptBody, TextModel, parse_prompts, read_prompts};
+use speculators_formats::{Decision, Diagnostic, Head, Place, ReadOptions, codes};
+
+use crate::arguments::Format;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::output::OutputFile;
+use crate::progress;
+use crate::session::Session;
+
+mod text;
+
+/// Output limit of the demonstration, which is to answer in seconds.
+const DEMO_NEW_TOKENS: usize = 64;
+
+/// Measure acceptance and latency of a head, offline
+///
+/// Decodes each prompt greedily, once plainly and once with speculation on the same engine, and checks that the tokens
+/// are the same. Acceptance is counted as vLLM counts it.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Prompts are JSON objects, one a line, with one of `prompt`, `messages`, `turns`,
+`conversations` (ShareGPT) or `prompt_token_ids`, and optionally `id` and `category`.
+
+Examples:
+  speculators eval --demo
+  speculators eval --verifier Llama-3.1-8B-Instruct --speculator converted --prompts mt_bench.jsonl
+  speculators eval --verifier V --speculator S --prompts P.jsonl --format json --outputs outputs.jsonl
+  speculators eval --verifier V --speculator S --prompts P.jsonl --compare vllm.jsonl")]
+pub struct EvalArguments {
+    /// Evaluate the head that comes with this program; nothing else is needed
+    #[arg(long, conflicts_with_all = ["verifier", "speculator", "prompts"])]
+    pub demo: bool,
+    /// Directory of the verifier: config, safetensors, tokenizer
+    #[arg(long, value_name = "DIR", required_unless_present = "demo")]
+    pub verifier: Option<PathBuf>,
+    /// Directory of the head, in any layout that `inspect` recognizes
+    #[arg(long, value_name = "DIR", required_unless_present = "demo")]
+    pub speculator: Option<PathBuf>,
+    /// Prompts, one JSON object a line
+    #[arg(long, value_name = "FILE.jsonl", required_unless_present = "demo")]
+    pub prompts: Option<PathBuf>,
+    /// Draft tokens per step [default: what the checkpoint asks for]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=MAX_SPECULATIVE_TOKENS as i64))]
+    pub num_speculative_tokens: Option<u16>,
+    /// Output limit per request, in tokens [default: 256; 64 in the demonstration]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_new_tokens: Option<u32>,
+    /// Take only the first prompts
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Worker threads [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Form of the report
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Write ids, text and accepted tokens per step of each request
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub outputs: Option<PathBuf>,
+    /// Replace the outputs file if it exists
+    #[arg(long, requires = "outputs")]
+    pub force: bool,
+    /// Compare with another engine's outputs (`id`, `output_token_ids` a line) and show where logits tie
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub compare: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(arguments: EvalArguments, session: &Session) -> Outcome {
+    let format = arguments.format;
+    evaluate(arguments, session).map_err(|failure| session.report_trouble(format, failure))
+}
+
+fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
+    if let Some(threads) = arguments.threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(usize::from(threads))
+            .build_global()
+            .context("the worker threads cannot be started")
+            .map_err(Failure::Other)?;
+    }
+    // Opened before the work, so that an hour of decoding does not end at a full disk or a typing error.
+    let outputs = arguments.outputs.as_deref().map(|path| OutputFile::create(path, arguments.force)).transpose()?;
+    let references = arguments.compare.as_deref().map(read_references).transpose()?;
+    let input = Input::gather(&arguments)?;
+
+    let verifier = Verifier::load(&input.verifier)?;
+    let opened = Head::open(&input.speculator, Some(verifier.config()), &ReadOptions::default())?;
+    for decision in &opened.decisions {
+        let Decision { subject, value, reason, guess } = decision;
+        match guess {
+            true => session.say(&format!("guessed: {subject} = {value} ({reason})")),
+            false => session.detail(&format!("resolved: {subject} = {value} ({reason})")),
+        }
+    }
+    session.show(verifier.warnings());
+    let num_speculative_tokens =
+        arguments.num_speculative_tokens.map_or(opened.description.speculative_tokens, usize::from);
+    let max_new_tokens = arguments.max_new_tokens.map_or(if arguments.demo { DEMO_NEW_TOKENS } else { 256 }, |limit| limit as usize);
+    let head = DraftHead::load(&opened, &verifier)?;
+    let text = if input.needs_text() || input.verifier.join("tokenizer.json").is_file() {
+        Some(TextModel::load(&input.verifier)?)
+    } else {
+        None
+    };
+
+    let evaluation = Evaluation { verifier: &verifier, head: &head, text: text.as_ref(), prompts_path: &input.prompts_path };
+    let bar = progress::count_bar(session, input.prompts.len() as u64, "evaluating");
+    let mut finished = |outcome: &RequestOutcome| {
+        bar.inc(1);
+        bar.set_message(outcome.id.clone());
+    };
+    let options = Options { num_speculative_tokens, max_new_tokens };
+    let outcomes = evaluation.run(&input.prompts, options, session.cancelled(), &mut finished)?;
+    bar.finish_and_clear();
+
+    let comparison =
+        references.map(|references| Comparison::make(&verifier, &outcomes, &references)).transpose()?;
+    let setting = Setting {
+        verifier: input.verifier_name,
+        speculator: input.speculator_name,
+        layout: opened.layout.to_string(),
+        num_speculative_tokens,
+        max_new_tokens,
+        dtype: verifier.precision().to_string(),
+        instruction_set: speculators_kernels::cpu::features().name().to_owned(),
+        threads: rayon::current_num_threads(),
+    };
+    let report = Report::fold(setting, &outcomes, comparison);
+    if let Some(mut file) = outputs {
+        for outcome in &outcomes {
+            serde_json::to_writer(&mut file, &outcome.record())?;
+            writeln!(file)?;
+        }
+        file.finish()?;
+    }
+    match arguments.format {
+        Format::Json => session.print_json(&report)?,
+        Format::Text => text::write(&report, text.as_ref(), &mut session.stdout())?,
+    }
+    Ok(if report.lossless.mismatched == 0 { Exit::Yes } else { Exit::No })
+}
+
+/// Where everything comes from: the user's files, or the embedded ones unpacked for the time of the run.
+struct Input {
+    verifier: PathBuf,
+    speculator: PathBuf,
+    prompts: Vec<Prompt>,
+    prompts_path: PathBuf,
+    verifier_name: String,
+    speculator_name: String,
+    /// Keeps the unpacked demonstration alive.
+    _unpacked: Option<tempfile::TempDir>,
+}
+
+impl Input {
+    fn gather(arguments: &EvalArguments) -> Result<Input, Failure> {
+        match (&arguments.verifier, &arguments.speculator, &arguments.prompts) {
+            (Some(verifier), Some(speculator), Some(prompts)) => Ok(Input {
+                prompts: read_prompts(prompts, arguments.limit)?,
+                prompts_path: prompts.clone(),
+                verifier_name: verifier.display().to_string(),
+                speculator_name: speculator.display().to_string(),
+                verifier: verifier.clone(),
+                speculator: speculator.clone(),
+                _unpacked: None,
+            }),
+            _ => Input::demonstration(arguments.limit),
+        }
+    }
+
+    fn demonstration(limit: Option<usize>) -> Result<Input, Failure> {
+        let unpacked = tempfile::Builder::new()
+            .prefix("speculators-demo-")
+            .tempdir()
+            .context("no temporary directory for the demonstration")
+            .map_err(Failure::Other)?;
+        demo::unpack(unpacked.path()).map_err(|error| {
+            Diagnostic::error(codes::OUTPUT_UNWRITABLE, "the demonstration cannot be unpacked")
+                .at(Place::file(unpacked.path()))
+                .note(error.to_string())
+        })?;
+        Ok(Input {
+            verifier: unpacked.path().join(demo::VERIFIER),
+            speculator: unpacked.path().join(demo::SPECULATOR),
+            prompts: parse_prompts(Path::new(demo::PROMPTS_NAME), demo::PROMPTS, limit)?,
+            prompts_path: PathBuf::from(demo::PROMPTS_NAME),
+            verifier_name: "demonstration verifier".into(),
+            speculator_name: "demonstration head".into(),
+            _unpacked: Some(unpacked),
+        })
+    }
+
+    fn needs_text(&self) -> bool {
+        self.prompts.iter().any(|prompt| !matches!(prompt.body, PromptBody::Tokens(_)))
+    }
+}

@@ -1,0 +1,146 @@
+//! The evaluation report as tables.
+
+use std::io::{self, Write};
+
+use speculators::evaluation::{Comparison, Difference, Report};
+use speculators::text::TextModel;
+
+use crate::tables;
+
+/// Writes the report for people.
+pub fn write(report: &Report, text: Option<&TextModel>, output: &mut impl Write) -> io::Result<()> {
+    let setting = &report.setting;
+    writeln!(output, "verifier    {}", setting.verifier)?;
+    writeln!(output, "speculator  {} ({} layout)", setting.speculator, setting.layout)?;
+    writeln!(
+        output,
+        "setting     greedy, {} draft tokens per step, up to {} new tokens, {} on {} with {} threads\n",
+        setting.num_speculative_tokens, setting.max_new_tokens, setting.dtype, setting.instruction_set, setting.threads
+    )?;
+    acceptance(report, output)?;
+    categories(report, output)?;
+    latency(report, output)?;
+    lossless(report, output)?;
+    match &report.comparison {
+        Some(comparison) => write_comparison(comparison, text, output),
+        None => Ok(()),
+    }
+}
+
+fn acceptance(report: &Report, output: &mut impl Write) -> io::Result<()> {
+    let mut table = tables::numbers(&["draft token", "accepted", "share of steps", "given the one before"]);
+    let acceptance = &report.acceptance;
+    let rows = report.counts.accepted_per_position.iter().zip(&acceptance.per_position).zip(&acceptance.conditional);
+    for (position, ((accepted, share), conditional)) in rows.enumerate() {
+        table.add_row([(position + 1).to_string(), accepted.to_string(), percent(*share), percent(*conditional)]);
+    }
+    writeln!(output, "{}\n", table.trim_fmt())?;
+    let counts = &report.counts;
+    writeln!(
+        output,
+        "mean acceptance length {:.3} tokens per step (1 + {} accepted / {} steps)\n",
+        acceptance.mean_length, counts.accepted, counts.steps
+    )
+}
+
+fn categories(report: &Report, output: &mut impl Write) -> io::Result<()> {
+    if report.categories.is_empty() {
+        return Ok(());
+    }
+    let mut table = tables::numbers(&["category", "requests", "steps", "drafted", "accepted", "mean length"]);
+    let whole = ("all".to_owned(), &report.counts, &report.acceptance);
+    let parts = report.categories.iter().map(|part| (part.category.clone(), &part.counts, &part.acceptance));
+    for (name, counts, acceptance) in parts.chain(std::iter::once(whole)) {
+        table.add_row([
+            name,
+            counts.requests.to_string(),
+            counts.steps.to_string(),
+            counts.drafted.to_string(),
+            counts.accepted.to_string(),
+            format!("{:.3}", acceptance.mean_length),
+        ]);
+    }
+    writeln!(output, "{}\n", table.trim_fmt())
+}
+
+fn latency(report: &Report, output: &mut impl Write) -> io::Result<()> {
+    let latency = &report.latency;
+    let mut table = tables::numbers(&["", "plain", "speculative"]);
+    table.add_row([
+        "tokens per second".to_owned(),
+        format!("{:.1}", latency.plain_tokens_per_second),
+        format!("{:.1}", latency.tokens_per_second),
+    ]);
+    table.add_row([
+        "milliseconds per pass".to_owned(),
+        format!("{:.3}", latency.plain_token_ms),
+        format!("{:.3} draft + {:.3} verify + {:.3} other", latency.draft_ms, latency.verify_ms, latency.other_ms),
+    ]);
+    writeln!(output, "{}\n", table.trim_fmt())?;
+    writeln!(output, "speed-up {:.2}x on this machine", latency.speedup)
+}
+
+fn lossless(report: &Report, output: &mut impl Write) -> io::Result<()> {
+    let lossless = &report.lossless;
+    if lossless.mismatched == 0 {
+        return writeln!(
+            output,
+            "lossless: {} of {} requests gave exactly the tokens of plain decoding",
+            lossless.checked, lossless.checked
+        );
+    }
+    writeln!(
+        output,
+        "NOT lossless: {} of {} requests differ from plain decoding ({}); please report this",
+        lossless.mismatched,
+        lossless.checked,
+        lossless.mismatched_ids.join(", ")
+    )
+}
+
+fn write_comparison(comparison: &Comparison, text: Option<&TextModel>, output: &mut impl Write) -> io::Result<()> {
+    writeln!(output, "\nreference: {} of {} requests are identical", comparison.identical, comparison.compared)?;
+    if !comparison.without_reference.is_empty() {
+        writeln!(output, "without reference: {}", comparison.without_reference.join(", "))?;
+    }
+    if comparison.differences.is_empty() {
+        return Ok(());
+    }
+    let mut table = tables::numbers(&["request", "position", "ours", "logit", "theirs", "logit", "verdict"]);
+    for difference in &comparison.differences {
+        table.add_row([
+            difference.id.clone(),
+            difference.position.to_string(),
+            token(difference.ours, text),
+            logit(difference.our_logit),
+            token(difference.theirs, text),
+            logit(difference.their_logit),
+            verdict(difference),
+        ]);
+    }
+    writeln!(output, "{}", table.trim_fmt())
+}
+
+fn verdict(difference: &Difference) -> String {
+    match difference.bfloat16_step {
+        Some(step) if difference.tie => format!("tie within one bfloat16 step of {step}"),
+        Some(step) => format!("no tie: a bfloat16 step is {step}"),
+        None => "one output is longer".to_owned(),
+    }
+}
+
+fn token(id: Option<u32>, text: Option<&TextModel>) -> String {
+    match (id, text) {
+        (None, _) => "(end)".to_owned(),
+        (Some(id), None) => id.to_string(),
+        (Some(id), Some(text)) => format!("{id} {:?}", text.tokenizer.piece(id)),
+    }
+}
+
+fn logit(logit: Option<f32>) -> String {
+    logit.map_or_else(String::new, |logit| logit.to_string())
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}

@@ -1,0 +1,9 @@
+//! Offline evaluation: prompts in, one record per verification step out, and every metric a fold over the records.
+
+mod comparison;
+mod report;
+mod run;
+
+pub use comparison::{Comparison, Difference, Reference, read_references};
+pub use report::{Acceptance, CategoryReport, Counts, Latency, Lossless, Report, Setting};
+pub use run::{Evaluation, Options, Outcome, OutputRecord};

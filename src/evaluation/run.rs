@@ -1,0 +1,258 @@
+//! Running prompts: each is decoded plainly and with speculation on the same engine, and the tokens are compared.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Map;
+use speculators_formats::{Diagnostic, Place, codes};
+
+use crate::decoding::{Generation, Limits, StepRecord, generate, speculate};
+use crate::models::{DraftHead, Verifier};
+use crate::text::{Message, Prompt, PromptBody, TextModel};
+use crate::{Error, Result};
+
+/// Tokens decoded before anything is timed, so that page faults and thread start-up fall on nobody.
+const WARM_UP_TOKENS: usize = 8;
+
+/// How to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Draft tokens per step.
+    pub num_speculative_tokens: usize,
+    /// Output limit per request, in tokens.
+    pub max_new_tokens: usize,
+}
+
+/// What came of one request.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// The prompt's id; later turns of a `turns` prompt are `id/2`, `id/3`, ….
+    pub id: String,
+    /// The prompt's category.
+    pub category: Option<String>,
+    /// Prompt, in tokens.
+    pub prompt_token_ids: Vec<u32>,
+    /// Output, in tokens.
+    pub output_token_ids: Vec<u32>,
+    /// Output as text, where the verifier has a tokenizer.
+    pub text: Option<String>,
+    /// One record per verification step.
+    pub steps: Vec<StepRecord>,
+    /// Time of the prompt pass.
+    pub prefill: Duration,
+    /// Time of all later steps with speculation.
+    pub decode: Duration,
+    /// Time of all later tokens with plain decoding.
+    pub plain_decode: Duration,
+    /// Both gave the same tokens.
+    pub lossless: bool,
+}
+
+/// One line of `--outputs`.
+#[derive(Clone, Debug, Serialize)]
+pub struct OutputRecord<'a> {
+    /// Request id.
+    pub id: &'a str,
+    /// Prompt, in tokens.
+    pub prompt_token_ids: &'a [u32],
+    /// Output, in tokens.
+    pub output_token_ids: &'a [u32],
+    /// Output as text; null where the verifier has no tokenizer.
+    pub text: Option<&'a str>,
+    /// Draft tokens accepted, step by step.
+    pub accepted_per_step: Vec<usize>,
+}
+
+impl Outcome {
+    /// The line that `--outputs` writes.
+    #[must_use]
+    pub fn record(&self) -> OutputRecord<'_> {
+        OutputRecord {
+            id: &self.id,
+            prompt_token_ids: &self.prompt_token_ids,
+            output_token_ids: &self.output_token_ids,
+            text: self.text.as_deref(),
+            accepted_per_step: self.steps.iter().map(|step| step.accepted).collect(),
+        }
+    }
+}
+
+/// A verifier, a head and the text model between them and the prompts.
+pub struct Evaluation<'a> {
+    /// The verifier.
+    pub verifier: &'a Verifier,
+    /// The head.
+    pub head: &'a DraftHead,
+    /// Tokenizer and chat template; not needed where every prompt is token ids.
+    pub text: Option<&'a TextModel>,
+    /// Named in diagnostics.
+    pub prompts_path: &'a Path,
+}
+
+impl Evaluation<'_> {
+    /// Runs all prompts; `progress` hears of each finished prompt, `cancelled` stops the run.
+    ///
+    /// # Errors
+    /// Diagnostics for prompts that cannot be encoded or leave no room to generate, all of them before anything runs;
+    /// [`Error::Interrupted`].
+    pub fn run(
+        &self,
+        prompts: &[Prompt],
+        options: Options,
+        cancelled: &AtomicBool,
+        progress: &mut dyn FnMut(&Outcome),
+    ) -> Result<Vec<Outcome>> {
+        self.check(prompts)?;
+        let limits = Limits::new(self.verifier, options.max_new_tokens);
+        if let Some(first) = prompts.first() {
+            let warm_up = Limits::new(self.verifier, options.max_new_tokens.min(WARM_UP_TOKENS));
+            let tokens = self.encode(first, &mut Turns::default())?;
+            generate(self.verifier, &tokens, &warm_up, cancelled)?;
+            speculate(self.verifier, self.head, &tokens, &warm_up, options.num_speculative_tokens, cancelled)?;
+        }
+        let mut outcomes = Vec::new();
+        for prompt in prompts {
+            let mut turns = Turns::default();
+            while turns.next(prompt) {
+                let tokens = self.encode(prompt, &mut turns)?;
+                self.check_length(prompt, &tokens)?;
+                let plain = generate(self.verifier, &tokens, &limits, cancelled)?;
+                let speculative = speculate(
+                    self.verifier,
+                    self.head,
+                    &tokens,
+                    &limits,
+                    options.num_speculative_tokens,
+                    cancelled,
+                )?;
+                let outcome = self.outcome(turns.id(prompt), prompt, tokens, plain, speculative)?;
+                turns.answer(outcome.text.as_deref().unwrap_or_default());
+                progress(&outcome);
+                outcomes.push(outcome);
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Encodes every first turn, so that all unusable prompts are reported at once.
+    fn check(&self, prompts: &[Prompt]) -> Result<()> {
+        let mut found = Vec::new();
+        for prompt in prompts {
+            let mut turns = Turns::default();
+            turns.next(prompt);
+            let checked = self.encode(prompt, &mut turns).and_then(|tokens| self.check_length(prompt, &tokens));
+            match checked {
+                Err(Error::Diagnostics(problems)) => found.extend(problems),
+                other => other?,
+            }
+        }
+        // A verifier without chat template would say so once per prompt.
+        found.dedup();
+        if found.is_empty() { Ok(()) } else { Err(found.into()) }
+    }
+
+    fn check_length(&self, prompt: &Prompt, tokens: &[u32]) -> Result<()> {
+        let vocabulary = self.verifier.config().vocab_size;
+        if let Some(id) = tokens.iter().find(|&&id| id as usize >= vocabulary) {
+            return Err(Diagnostic::error(
+                codes::PROMPT_MALFORMED,
+                format!("prompt `{}` holds token id {id}, the verifier has {vocabulary} tokens", prompt.id),
+            )
+            .at(Place::file(self.prompts_path))
+            .into());
+        }
+        let longest = self.verifier.config().max_position_embeddings;
+        if tokens.is_empty() || tokens.len() >= longest {
+            return Err(Diagnostic::error(
+                codes::PROMPT_TOO_LONG,
+                format!("prompt `{}` has {} tokens, the verifier takes 1 to {}", prompt.id, tokens.len(), longest - 1),
+            )
+            .at(Place::file(self.prompts_path))
+            .note(format!("`max_position_embeddings` is {longest}, and one position is needed to generate"))
+            .into());
+        }
+        Ok(())
+    }
+
+    fn encode(&self, prompt: &Prompt, turns: &mut Turns) -> Result<Vec<u32>> {
+        match &prompt.body {
+            PromptBody::Tokens(tokens) => Ok(tokens.clone()),
+            PromptBody::Text(text) => self.text()?.encode_prompt(text),
+            PromptBody::Messages { messages, tools } => {
+                self.text()?.encode_chat(messages, tools.as_ref(), &prompt.template_variables)
+            }
+            PromptBody::Turns(_) => self.text()?.encode_chat(&turns.conversation, None, &prompt.template_variables),
+        }
+    }
+
+    fn text(&self) -> Result<&TextModel> {
+        self.text.ok_or_else(|| {
+            Diagnostic::error(codes::TOKENIZER, "the prompts are text, but the verifier has no tokenizer").into()
+        })
+    }
+
+    fn outcome(
+        &self,
+        id: String,
+        prompt: &Prompt,
+        prompt_token_ids: Vec<u32>,
+        plain: Generation,
+        speculative: Generation,
+    ) -> Result<Outcome> {
+        let text = self.text.map(|text| text.tokenizer.decode(&speculative.output_token_ids)).transpose()?;
+        Ok(Outcome {
+            id,
+            category: prompt.category.clone(),
+            prompt_token_ids,
+            text,
+            lossless: plain.output_token_ids == speculative.output_token_ids,
+            output_token_ids: speculative.output_token_ids,
+            steps: speculative.steps,
+            prefill: speculative.prefill,
+            decode: speculative.total.saturating_sub(speculative.prefill),
+            plain_decode: plain.total.saturating_sub(plain.prefill),
+        })
+    }
+}
+
+/// Where a prompt stands: single prompts have one turn, `turns` prompts one after another.
+#[derive(Default)]
+struct Turns {
+    begun: usize,
+    conversation: Vec<Message>,
+}
+
+impl Turns {
+    /// Begins the next turn, if there is one.
+    fn next(&mut self, prompt: &Prompt) -> bool {
+        let total = match &prompt.body {
+            PromptBody::Turns(turns) => turns.len(),
+            _ => 1,
+        };
+        if self.begun == total {
+            return false;
+        }
+        if let PromptBody::Turns(turns) = &prompt.body {
+            self.conversation.push(message("user", &turns[self.begun]));
+        }
+        self.begun += 1;
+        true
+    }
+
+    fn answer(&mut self, text: &str) {
+        self.conversation.push(message("assistant", text));
+    }
+
+    fn id(&self, prompt: &Prompt) -> String {
+        if self.begun > 1 { format!("{}/{}", prompt.id, self.begun) } else { prompt.id.clone() }
+    }
+}
+
+fn message(role: &str, content: &str) -> Message {
+    let mut message = Map::new();
+    message.insert("role".into(), role.into());
+    message.insert("content".into(), content.into());
+    message
+}

@@ -1,0 +1,168 @@
+//! Chat templates: Jinja as transformers renders it.
+
+use std::path::{Path, PathBuf};
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, ErrorKind, Value as Template};
+use serde_json::{Map, Value};
+use speculators_formats::{ConfigFile, Diagnostic, Place, codes};
+
+use crate::Result;
+use crate::text::Message;
+
+const NAME: &str = "chat_template";
+
+/// A verifier's chat template with the special tokens it may name.
+pub struct ChatTemplate {
+    environment: Environment<'static>,
+    special_tokens: Map<String, Value>,
+    path: PathBuf,
+}
+
+impl ChatTemplate {
+    /// Loads `chat_template.jinja`, or else `chat_template` of `tokenizer_config.json`; nothing where there is neither.
+    ///
+    /// # Errors
+    /// A diagnostic where a file cannot be read or the template is not valid Jinja.
+    pub fn load(directory: &Path) -> Result<Option<ChatTemplate>> {
+        let config_path = directory.join("tokenizer_config.json");
+        let config = if config_path.is_file() { ConfigFile::read(&config_path)?.value } else { Map::new() };
+        let own_file = directory.join("chat_template.jinja");
+        let (path, source) = if own_file.is_file() {
+            let source = fs_err::read_to_string(&own_file).map_err(|error| {
+                Diagnostic::error(codes::FILE_MISSING, "the chat template cannot be read")
+                    .at(Place::file(&own_file))
+                    .note(error.to_string())
+            })?;
+            (own_file, source)
+        } else {
+            match source_in(&config) {
+                Some(source) => (config_path, source),
+                None => return Ok(None),
+            }
+        };
+        ChatTemplate::compile(path, source, special_tokens(&config)).map(Some)
+    }
+
+    fn compile(path: PathBuf, source: String, special_tokens: Map<String, Value>) -> Result<ChatTemplate> {
+        let mut environment = Environment::new();
+        // transformers renders with both, so that a block on a line of its own leaves no line behind.
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        environment.set_syntax(syntax.map_err(|error| template_diagnostic(&path, "the template syntax is refused", &error))?);
+        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_function("raise_exception", |message: String| -> std::result::Result<Template, minijinja::Error> {
+            Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
+        });
+        environment.add_function("strftime_now", |format: String| jiff::Zoned::now().strftime(&format).to_string());
+        environment
+            .add_template_owned(NAME, source)
+            .map_err(|error| template_diagnostic(&path, "the chat template is not valid Jinja", &error))?;
+        Ok(ChatTemplate { environment, special_tokens, path })
+    }
+
+    /// Renders a conversation; `generation` adds the opening of the assistant's turn, `extra` holds template variables
+    /// such as `enable_thinking`.
+    ///
+    /// # Errors
+    /// A diagnostic where the template refuses the conversation.
+    pub fn render(
+        &self,
+        messages: &[Message],
+        tools: Option<&Value>,
+        generation: bool,
+        extra: &Map<String, Value>,
+    ) -> Result<String> {
+        let mut context = self.special_tokens.clone();
+        context.extend(extra.clone());
+        context.insert("messages".into(), Value::Array(messages.iter().cloned().map(Value::Object).collect()));
+        context.insert("add_generation_prompt".into(), Value::Bool(generation));
+        if let Some(tools) = tools {
+            context.insert("tools".into(), tools.clone());
+        }
+        let rendered = self
+            .environment
+            .get_template(NAME)
+            .and_then(|template| template.render(Template::from(Serde(&context))))
+            .map_err(|error| template_diagnostic(&self.path, "the chat template refuses the conversation", &error))?;
+        Ok(rendered)
+    }
+}
+
+/// `chat_template` is a string, or a list of named templates of which `default` is meant.
+fn source_in(config: &Map<String, Value>) -> Option<String> {
+    match config.get("chat_template")? {
+        Value::String(source) => Some(source.clone()),
+        Value::Array(named) => named
+            .iter()
+            .find(|entry| entry["name"] == "default")
+            .and_then(|entry| entry["template"].as_str())
+            .map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// `bos_token`, `eos_token` and their like, each a string or an object with `content`.
+fn special_tokens(config: &Map<String, Value>) -> Map<String, Value> {
+    config
+        .iter()
+        .filter(|(key, _)| key.ends_with("_token"))
+        .filter_map(|(key, value)| {
+            let content = value.as_str().or_else(|| value.get("content")?.as_str())?;
+            Some((key.clone(), Value::String(content.to_owned())))
+        })
+        .collect()
+}
+
+fn template_diagnostic(path: &Path, title: &str, error: &minijinja::Error) -> Diagnostic {
+    let mut diagnostic = Diagnostic::error(codes::TOKENIZER, title).at(Place::file(path)).note(error.to_string());
+    if let Some(line) = error.line() {
+        diagnostic = diagnostic.note(format!("line {line} of the template"));
+    }
+    diagnostic
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn template(source: &str) -> ChatTemplate {
+        let config = json!({ "bos_token": { "content": "<s>" }, "eos_token": "</s>" });
+        ChatTemplate::compile("template".into(), source.into(), special_tokens(config.as_object().unwrap())).unwrap()
+    }
+
+    fn conversation() -> Vec<Message> {
+        json!([{ "role": "system", "content": " be brief " }, { "role": "user", "content": "2 + 2?" }])
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|message| message.as_object().unwrap().clone())
+            .collect()
+    }
+
+    #[test]
+    fn renders_python_methods_special_tokens_and_the_generation_prompt() {
+        let template = template(
+            "{{ bos_token }}{% for m in messages %}\n    {%- if m['role'] == 'system' %}[{{ m.content.strip() }}]\n    {%- else %}<{{ m.role }}>{{ m['content'] }}{{ eos_token }}\n    {%- endif %}\n{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}",
+        );
+        let text = template.render(&conversation(), None, true, &Map::new()).unwrap();
+        assert_eq!(text, "<s>[be brief]<user>2 + 2?</s><assistant>");
+    }
+
+    #[test]
+    fn a_template_that_raises_is_a_diagnostic_with_its_own_words() {
+        let template = template("{{ raise_exception('no system role') }}");
+        let error = template.render(&conversation(), None, true, &Map::new()).unwrap_err();
+        let crate::Error::Diagnostics(found) = error else { panic!("not a diagnostic") };
+        assert!(found[0].notes[0].contains("no system role"), "{found:?}");
+    }
+
+    #[test]
+    fn extra_variables_reach_the_template() {
+        let template = template("{% if enable_thinking %}think{% else %}answer{% endif %}");
+        let extra = json!({ "enable_thinking": true }).as_object().unwrap().clone();
+        assert_eq!(template.render(&[], None, false, &extra).unwrap(), "think");
+    }
+}
