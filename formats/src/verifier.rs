@@ -99,3 +99,6 @@ pub struct VerifierConfig {
     /// Ids that end a text: the generation config's, else the config's.
     pub eos_token_ids: Vec<u32>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,7 @@ impl Resolver<'_> {
     pub(super) fn describe(&mut self) -> Option<HeadDescription> {
         self.not_quantized();
         self.reads_auxiliary_states();
+        self.scales_nothing();
         let draft_layer = self.draft_layer();
         let num_hidden_layers = self.layers();
         let hidden_size = self.size("hidden_size", self.dimension("fc.weight", 0));
@@ -101,6 +102,27 @@ impl Resolver<'_> {
                     .help("start from the checkpoint it was quantized from"),
                 );
                 return;
+            }
+        }
+    }
+
+    /// Multipliers of other families would change every output, and no layout of heads has them.
+    fn scales_nothing(&mut self) {
+        for key in [
+            "logit_scale",
+            "logits_scaling",
+            "embedding_multiplier",
+            "residual_multiplier",
+            "attention_multiplier",
+        ] {
+            let scale = self.decoder.f64(key);
+            if let Some(scale) = self.keep(scale).flatten().filter(|scale| *scale != 1.0) {
+                self.contradiction(
+                    key,
+                    format!(
+                        "`{key}` is {scale}, and heads with such a multiplier are not supported"
+                    ),
+                );
             }
         }
     }

@@ -1,0 +1,86 @@
+//! The trained heads of `fixtures/heads`: one head in several layouts, so that every layout must come to the same head.
+
+use std::path::{Path, PathBuf};
+
+use speculators_formats::convert::{ConvertRequest, plan};
+use speculators_formats::{Checkpoint, Head, Layout, ReadOptions, VerifierConfig};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../fixtures")
+        .join(name)
+}
+
+fn open(name: &str) -> Head {
+    let verifier = VerifierConfig::read(&fixture("verifier")).expect("the verifier");
+    Head::open(
+        &fixture("heads").join(name),
+        Some(&verifier),
+        &ReadOptions::default(),
+    )
+    .expect(name)
+}
+
+#[test]
+fn every_layout_holds_the_same_head() {
+    let reference = open("speculators");
+    assert_eq!(reference.layout, Layout::Speculators);
+    for (name, layout) in [
+        ("safeailab", Layout::SafeAiLab),
+        ("specforge", Layout::SpecForge),
+    ] {
+        let head = open(name);
+        assert_eq!(head.layout, layout);
+        // The original release leaves the embedding to the verifier.
+        let mut description = head.description.clone();
+        description.own_embeddings = reference.description.own_embeddings;
+        assert_eq!(description, reference.description, "{name}");
+        assert_eq!(
+            head.vocabulary_map().unwrap(),
+            reference.vocabulary_map().unwrap()
+        );
+        for canonical in head.tensors.keys() {
+            let (found, expected) = (
+                head.tensor(canonical).unwrap(),
+                reference.tensor(canonical).unwrap(),
+            );
+            assert!(
+                found.shape == expected.shape && found.data == expected.data,
+                "{name}: {canonical}"
+            );
+        }
+    }
+}
+
+#[test]
+fn conversion_from_every_layout_gives_the_same_tensors() {
+    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let reference = Checkpoint::open(fixture("heads/speculators")).expect("the reference");
+    for name in ["speculators", "safeailab", "specforge"] {
+        let output = scratch.path().join(name);
+        let request = ConvertRequest {
+            source: fixture("heads").join(name),
+            verifier: fixture("verifier"),
+            output: output.clone(),
+            options: ReadOptions::default(),
+            speculative_tokens: None,
+            force: false,
+            verifier_name: "verifier".to_owned(),
+        };
+        plan(&request)
+            .expect(name)
+            .write(&mut |_, _| ())
+            .expect(name);
+        let written = Checkpoint::open(&output).expect(name);
+        for tensor in written.names() {
+            let (found, expected) = (
+                written.tensor(tensor).unwrap(),
+                reference.tensor(tensor).unwrap(),
+            );
+            assert!(
+                found.dtype == expected.dtype && found.data == expected.data,
+                "{name}: {tensor}"
+            );
+        }
+    }
+}
