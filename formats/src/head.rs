@@ -12,9 +12,11 @@ use crate::vocabulary::VocabularyMap;
 
 mod aux_layers;
 mod describe;
+mod flags;
 mod layout;
 mod open;
 mod shapes;
+mod sizes;
 #[cfg(test)]
 mod tests;
 
