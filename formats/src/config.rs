@@ -300,10 +300,10 @@ impl<'a> Section<'a> {
     }
 }
 
+/// Sizes end at 32 bits: no model comes near, and sums of products then stay inside the machine's integers.
 fn as_usize(value: &Value) -> Option<usize> {
-    value
-        .as_u64()
-        .and_then(|number| usize::try_from(number).ok())
+    let number = u32::try_from(value.as_u64()?).ok()?;
+    usize::try_from(number).ok()
 }
 
 /// A value in words, short enough for a title.
@@ -371,6 +371,12 @@ mod tests {
     fn a_negative_or_fractional_size_is_no_size() {
         assert!(config("{\"n\": -1}").get_usize("n").is_err());
         assert!(config("{\"n\": 1.5}").get_usize("n").is_err());
+    }
+
+    #[test]
+    fn a_size_beyond_32_bits_is_no_size() {
+        assert!(config("{\"n\": 4294967295}").get_usize("n").is_ok());
+        assert!(config("{\"n\": 4294967296}").get_usize("n").is_err());
     }
 
     #[test]

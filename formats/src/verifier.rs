@@ -13,6 +13,9 @@ mod parse;
 pub(crate) use facts::VerifierFacts;
 pub(crate) use parse::{float_type, hidden_act};
 
+/// More layers than any model has; a config beyond it is damaged, and would only exhaust memory.
+pub(crate) const MOST_LAYERS: usize = 4096;
+
 /// A decoder family with the switches that tell its members apart already resolved into [`VerifierConfig`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

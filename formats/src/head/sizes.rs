@@ -4,6 +4,7 @@ use super::open::Resolver;
 use crate::codes;
 use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
+use crate::verifier::MOST_LAYERS;
 
 const QUERY: &str = "layers.0.self_attn.q_proj.weight";
 const KEY: &str = "layers.0.self_attn.k_proj.weight";
@@ -20,8 +21,17 @@ impl Resolver<'_> {
         let there = there.count().max(1);
         let written = self.decoder.usize("num_hidden_layers");
         let written = self.keep(written)?;
+        if written.is_some_and(|layers| layers > MOST_LAYERS || layers == 0) {
+            let layers = written.unwrap_or_default();
+            let title =
+                format!("`num_hidden_layers` is {layers}, but has to be from 1 to {MOST_LAYERS}");
+            let place = self.decoder.place("num_hidden_layers");
+            self.problems
+                .push(Diagnostic::error(codes::CONFIG_TYPE, title).at(place));
+            return None;
+        }
         match written {
-            Some(written) if !self.foreign() && written > 0 => Some(written),
+            Some(written) if !self.foreign() => Some(written),
             Some(written) if written != there => {
                 // The original release copies the verifier's count here.
                 let reason = format!(

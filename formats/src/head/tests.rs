@@ -450,3 +450,29 @@ fn the_draft_vocabulary_is_counted_where_the_config_is_silent() {
     head.config["draft_vocab_size"] = Value::Null;
     assert_eq!(open(&head).unwrap().description.draft_vocab_size, DRAFT);
 }
+
+#[test]
+fn absurd_sizes_end_in_a_finding() {
+    for key in [
+        "hidden_size",
+        "intermediate_size",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "num_hidden_layers",
+        "head_dim",
+        "vocab_size",
+    ] {
+        for size in [0_u64, 3, 65_537, 4_294_967_295, u64::MAX] {
+            let mut head = TinyHead::speculators();
+            head.config["transformer_layer_config"][key] = json!(size);
+            assert!(open(&head).is_err(), "{key} = {size}");
+        }
+    }
+    for key in ["draft_vocab_size", "target_hidden_size"] {
+        for size in [0_u64, 3, 65_537, 4_294_967_295, u64::MAX] {
+            let mut head = TinyHead::speculators();
+            head.config[key] = json!(size);
+            assert!(open(&head).is_err(), "{key} = {size}");
+        }
+    }
+}

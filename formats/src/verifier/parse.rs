@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{FloatType, HiddenAct, ModelType, VerifierConfig};
+use super::{FloatType, HiddenAct, MOST_LAYERS, ModelType, VerifierConfig};
 use crate::config::{ConfigFile, Section};
 use crate::diagnostic::Diagnostic;
 use crate::rope::Rope;
@@ -155,6 +155,15 @@ impl Reader<'_> {
         match self.keep(self.section.usize(key)) {
             Some(Some(0)) => {
                 let title = format!("`{}` is 0, but has to be positive", self.section.name(key));
+                self.problems
+                    .push(Diagnostic::error(codes::CONFIG_TYPE, title).at(self.section.place(key)));
+                1
+            }
+            Some(Some(layers)) if key == "num_hidden_layers" && layers > MOST_LAYERS => {
+                let title = format!(
+                    "`{}` is {layers}, but has to be {MOST_LAYERS} at most",
+                    self.section.name(key)
+                );
                 self.problems
                     .push(Diagnostic::error(codes::CONFIG_TYPE, title).at(self.section.place(key)));
                 1
