@@ -9,7 +9,8 @@ pub(crate) fn exp(x: f32) -> f32 {
     // x = n ln 2 + r with |r| <= ln 2 / 2. Adding and taking away 1.5 * 2^23 rounds to the nearest integer.
     const MAGIC: f32 = 12_582_912.0;
     let clamped = x.clamp(-87.5, 88.8);
-    let n = clamped * std::f32::consts::LOG2_E + MAGIC - MAGIC;
+    let shifted = clamped * std::f32::consts::LOG2_E + MAGIC;
+    let n = shifted - MAGIC;
     // ln 2 in two parts, the first with trailing zeros so that n times it is exact.
     let r = clamped - n * (355.0 / 512.0) - n * -2.121_944_4e-4;
     // The Taylor series to the 7th term; the remainder is below 2^-26 of the value in this range.
@@ -19,10 +20,16 @@ pub(crate) fn exp(x: f32) -> f32 {
                 + r * (1.0 / 6.0
                     + r * (1.0 / 24.0
                         + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r * (1.0 / 5040.0)))))));
-    // 2^n in two factors: n reaches 128, one more than an exponent can hold.
-    let half = (n * 0.5 + MAGIC) - MAGIC;
-    let power = |k: f32| f32::from_bits(((k as i32 + 127) as u32) << 23);
-    let value = series * power(half) * power(n - half);
+    // The last bits of the shifted number are n as an integer: cheaper than a conversion, which saturates. 2^n comes in
+    // two factors, as n reaches 128, one more than an exponent can hold.
+    let whole = shifted
+        .to_bits()
+        .wrapping_sub(MAGIC.to_bits())
+        .cast_signed();
+    let half = whole >> 1;
+    let first = f32::from_bits(((half + 127) << 23).cast_unsigned());
+    let second = f32::from_bits(((whole - half + 127) << 23).cast_unsigned());
+    let value = series * first * second;
     let value = if x < -87.3 { 0.0 } else { value };
     // The clamp swallows NaN on some paths; put it back.
     if x.is_nan() { x } else { value }

@@ -66,7 +66,10 @@ fn scan(row: &[f32], ids: &mut [u32]) {
     };
 
     for (chunk, numbers) in tail.chunks(64).enumerate() {
-        let largest = numbers.iter().fold(0, |largest, x| key(*x).max(largest));
+        let mut largest = 0;
+        for x in numbers {
+            largest = key(*x).max(largest);
+        }
         if largest <= least {
             continue;
         }
