@@ -1,9 +1,10 @@
 //! Skinny matrix products: few rows of activations against weights that have to come from memory.
 //!
-//! The order of accumulation is the same for every number of rows: each (row, output) has two sums, one over the even
-//! and one over the odd steps, both strictly in the order of the inputs, added at the end. Where a kernel stops to
-//! let another panel or block of rows go first it stores the sums and takes them up again, which changes no bit. A
-//! step is a pair of inputs for the bfloat16 dot product, and one input elsewhere.
+//! The order of accumulation is the same for every number of rows. With the bfloat16 dot product, each (row, output)
+//! has one sum per block of 1024 inputs, pair after pair, and the sums of the blocks are added in order: the order that
+//! oneDNN takes, so that PyTorch and vLLM on such a processor give the same bits. Elsewhere it has two sums, one over
+//! the even and one over the odd inputs, both strictly in order, added at the end. Where a kernel stops to let another
+//! panel or block of rows go first it stores the sums and takes them up again, which changes no bit.
 //!
 //! One row reads weights as fast as memory gives them, in one stream per thread; rows beyond the first are meant to
 //! cost arithmetic only.
@@ -20,7 +21,7 @@ use crate::isa::{features, for_each_isa};
 use crate::reference::check_linear;
 use crate::{Isa, Matrix, PANEL, Result, Rounding, WeightType};
 
-/// The two partial sums of one row for the outputs of a panel.
+/// The two partial sums of one row for the outputs of a panel; the bfloat16 dot product leaves the second one zero.
 type Sums = [[f32; PANEL]; 2];
 
 /// Adds `panel` times `activations` to `sums`, one entry per row: `panel` is a range of pairs of a panel, and
@@ -36,7 +37,7 @@ const BF16: u8 = WeightType::Bf16 as u8;
 const INT8: u8 = WeightType::Int8 as u8;
 
 /// Pairs of inputs after which the next block of rows gets its turn: the weights of a panel in between, 32 KiB in
-/// bfloat16, stay in the first-level cache.
+/// bfloat16, stay in the first-level cache. Also the pairs in one sum of the bfloat16 dot product.
 const CHUNK: usize = 512;
 /// Panels that share a pass over the activations of a chunk.
 const GROUP: usize = 4;

@@ -4,7 +4,7 @@
 use std::arch::x86_64::*;
 use std::mem::transmute;
 
-use super::{BF16, F16, F32, Sums};
+use super::{BF16, CHUNK, F16, F32, Sums};
 use crate::PANEL;
 
 /// How far ahead of the loads weights are asked for, in bytes. The processor's own prefetcher stops at each page of
@@ -15,15 +15,17 @@ const AHEAD: usize = 4096;
 #[target_feature(enable = "avx512f,avx512bf16")]
 pub(super) fn pairs<const ROWS: usize>(panel: &[u8], activations: &[u32], sums: &mut [Sums]) {
     let mut registers = load_sums::<ROWS>(sums);
-    let activations = activations.as_chunks::<ROWS>().0.as_chunks::<2>().0;
-    for (weights, x) in panel.as_chunks::<128>().0.iter().zip(activations) {
-        for step in 0..2 {
-            prefetch(weights, 64 * step);
-            // SAFETY: 64 bytes from each half of a chunk of 128.
-            let w = unsafe { _mm512_loadu_si512(weights.as_ptr().add(64 * step).cast()) };
+    let activations = activations.as_chunks::<ROWS>().0;
+    let panel = panel.as_chunks::<64>().0;
+    // Calls begin at a multiple of `CHUNK`, so these are the same blocks however the panel is divided into calls.
+    for (weights, activations) in panel.chunks(CHUNK).zip(activations.chunks(CHUNK)) {
+        let mut block = [_mm512_setzero_ps(); ROWS];
+        for (weights, x) in weights.iter().zip(activations) {
+            prefetch(weights, 0);
+            // SAFETY: `weights` is 64 bytes.
+            let w = unsafe { _mm512_loadu_si512(weights.as_ptr().cast()) };
             for row in 0..ROWS {
-                let x = _mm512_set1_epi32(x[step][row].cast_signed());
-                let sum = &mut registers[row][step];
+                let x = _mm512_set1_epi32(x[row].cast_signed());
                 // SAFETY: both types are 512 bits without invalid values.
                 let (w, x) = unsafe {
                     (
@@ -31,8 +33,11 @@ pub(super) fn pairs<const ROWS: usize>(panel: &[u8], activations: &[u32], sums: 
                         transmute::<__m512i, __m512bh>(x),
                     )
                 };
-                *sum = _mm512_dpbf16_ps(*sum, w, x);
+                block[row] = _mm512_dpbf16_ps(block[row], w, x);
             }
+        }
+        for row in 0..ROWS {
+            registers[row][0] = _mm512_add_ps(registers[row][0], block[row]);
         }
     }
     store_sums(&registers, sums);
