@@ -13,6 +13,12 @@ from safetensors.torch import load_file
 from speculators import SpeculatorModel
 
 from pairs import serve
+from transformers import AutoModelForCausalLM
+
+# Two engines that round differently may choose differently between tokens whose logits are this close.
+NEAR_TIE = 0.15
+# And for the same reason a few drafts are other drafts: this part of the steps may differ.
+OTHER_DRAFTS = 0.03
 
 
 @dataclass
@@ -56,10 +62,13 @@ def convert(binary: Path, fixtures: Path, layout: str, destination: Path) -> Fin
         for name, tensor in expected.items()
         if name not in loaded or loaded[name].dtype != tensor.dtype or not torch.equal(loaded[name], tensor)
     ]
+    # A tensor that is missing is not reliably taken from the verifier: speculators 0.9.0 leaves
+    # memory as it found it unless that happens to hold a NaN. So it has to be in the file.
+    differing += sorted(set(expected) - set(differing) - set(load_file(destination / "model.safetensors")))
     # The package fills these from the verifier itself, whatever the checkpoint says.
     unexpected = sorted(set(loaded) - set(expected) - {"verifier_lm_head.weight", "verifier_norm.weight"})
     detail = f"{len(expected) - len(differing)} of {len(expected)} tensors equal"
-    detail += f"; different: {', '.join(differing)}" if differing else ""
+    detail += f"; different or not written: {', '.join(differing)}" if differing else ""
     detail += f"; not in the source: {', '.join(unexpected)}" if unexpected else ""
     return Finding("convert", layout, not differing and not unexpected, detail)
 
@@ -91,6 +100,18 @@ def first_difference(ours: list[int], theirs: list[int]) -> int | None:
     return next((position for position in range(shared) if ours[position] != theirs[position]), shared)
 
 
+@torch.no_grad()
+def margin(verifier: Path, line: dict, theirs: list[int], position: int) -> float:
+    """How far apart, in float32, the verifier holds the two tokens that the engines chose at `position`."""
+    ours = line["output_token_ids"]
+    if position >= min(len(ours), len(theirs)):
+        # One answer goes on where the other ends, which rounding does not explain.
+        return float("inf")
+    network = AutoModelForCausalLM.from_pretrained(verifier, dtype=torch.float32)
+    logits = network(torch.tensor([line["prompt_token_ids"] + ours[:position]])).logits[0, -1]
+    return abs(float(logits[ours[position]] - logits[theirs[position]]))
+
+
 def evaluate(
     binary: Path, subject: str, verifier: Path, head: Path, prompts: Path, recorded: Path, work: Path
 ) -> Finding:
@@ -108,14 +129,23 @@ def evaluate(
     )
     if report is None:
         return Finding("evaluate", subject, False, "the evaluation failed")
-    counts = json.loads(report)["counts"]
-    ours = {line["id"]: line["output_token_ids"] for line in read_lines(outputs)}
+    report = json.loads(report)
+    ours = {line["id"]: line for line in read_lines(outputs)}
     theirs = {line["id"]: line["output_token_ids"] for line in read_lines(recorded.with_suffix(".jsonl"))}
-    positions = {name: first_difference(ours.get(name, []), theirs[name]) for name in theirs}
-    differing = [f"{name} at {position}" for name, position in positions.items() if position is not None]
-    accepted = counts["accepted_per_position"], run_of_vllm["accepted_per_position"]
-    steps = counts["steps"], run_of_vllm["num_drafts"]
+    differing, largest = [], 0.0
+    for name, answer in theirs.items():
+        position = first_difference(ours[name]["output_token_ids"], answer)
+        if position is not None:
+            apart = margin(verifier, ours[name], answer, position)
+            largest = max(largest, apart)
+            differing.append(f"{name} at {position} by {apart:.3f}")
+
+    counts, steps = report["counts"]["accepted_per_position"], report["counts"]["steps"]
+    counts_of_vllm, steps_of_vllm = run_of_vllm["accepted_per_position"], run_of_vllm["num_drafts"]
+    away = max(abs(count / steps - other / steps_of_vllm) for count, other in zip(counts, counts_of_vllm, strict=True))
     detail = f"{len(theirs) - len(differing)} of {len(theirs)} prompts identical; "
-    detail += f"accepted per position {accepted[0]}, vLLM {accepted[1]}; steps {steps[0]}, vLLM {steps[1]}"
+    detail += f"accepted {counts} in {steps} steps, vLLM {counts_of_vllm} in {steps_of_vllm}"
+    detail += f"; lossless mismatches {report['lossless']['mismatched']}"
     detail += f"; different: {', '.join(differing)}" if differing else ""
-    return Finding("evaluate", subject, not differing and accepted[0] == accepted[1], detail)
+    passed = largest <= NEAR_TIE and away <= OTHER_DRAFTS and report["lossless"]["mismatched"] == 0
+    return Finding("evaluate", subject, passed, detail)

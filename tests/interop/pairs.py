@@ -30,7 +30,9 @@ from make import head, text, tokens, verifier  # noqa: E402
 
 TRAINING_SEED, HEAD_SEED, PROMPT_SEED = 11, 12, 13
 VERIFIER_CONVERSATIONS, HEAD_CONVERSATIONS, NUMBER_OF_PROMPTS = 7000, 600, 9
-HEAD_EPOCHS = 4
+HEAD_EPOCHS = 5
+# Such small heads bear, and with so few steps need, a higher rate than the package's own.
+HEAD_RATE = ["--lr", "4e-3"]
 
 
 @dataclass
@@ -87,7 +89,7 @@ PAIRS = {
 def make_verifier(name: str, directory: Path) -> None:
     """A verifier and, beside it, the data that heads for it are trained on."""
     model_directory = directory / "verifier"
-    if (directory / "data" / "state.json").exists():
+    if (directory / "complete").exists():
         return
     shutil.rmtree(directory, ignore_errors=True)
     model_directory.mkdir(parents=True)
@@ -99,13 +101,14 @@ def make_verifier(name: str, directory: Path) -> None:
     chat = AutoTokenizer.from_pretrained(model_directory)
     encoded = [chat.apply_chat_template(messages, return_dict=False) for messages in conversations]
     configuration = verifier.configuration(kind.model_type, tokenizer, **kind.changes)
-    trained = verifier.train(configuration, tokenizer, encoded, TRAINING_SEED, batch=8, rate=5e-3)
+    trained = verifier.train(configuration, tokenizer, encoded, TRAINING_SEED, batch=8, rate=5e-3, answers_only=True)
     verifier.save(trained, model_directory)
 
     model = AutoModelForCausalLM.from_pretrained(model_directory, dtype=torch.bfloat16)
     prompts = encoded_prompts(model_directory, HEAD_SEED, HEAD_CONVERSATIONS)
     answers = verifier.greedy(model, prompts, new_tokens=96)
     head.prepare_data(model, prompts, answers, directory / "data")
+    (directory / "complete").touch()
 
 
 def encoded_prompts(model_directory: Path, seed: int, number: int) -> list[list[int]]:
@@ -126,7 +129,14 @@ def make_pair(name: str, directory: Path) -> Path:
     make_verifier(verifier_name, trained)
     shutil.rmtree(pair, ignore_errors=True)
     shutil.copytree(trained / "verifier", pair / "verifier")
-    head.train(pair / "verifier", trained / "data", directory / "checkpoints" / name, pair / "head", flags, HEAD_EPOCHS)
+    head.train(
+        pair / "verifier",
+        trained / "data",
+        directory / "checkpoints" / name,
+        pair / "head",
+        [*flags, *HEAD_RATE],
+        HEAD_EPOCHS,
+    )
     with (pair / "prompts.jsonl").open("w") as lines:
         for index, token_ids in enumerate(encoded_prompts(pair / "verifier", PROMPT_SEED, NUMBER_OF_PROMPTS)):
             lines.write(json.dumps({"id": f"{name}-{index}", "prompt_token_ids": token_ids}) + "\n")
