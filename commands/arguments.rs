@@ -112,7 +112,11 @@ mod tests {
     fn first_lines_of_help_are_short_and_end_without_full_stop() {
         for command in Arguments::command().get_subcommands() {
             let about = command.get_about().unwrap().to_string();
-            assert!(about.len() <= 72 && !about.ends_with('.'), "{}: {about}", command.get_name());
+            assert!(
+                about.len() <= 72 && !about.ends_with('.'),
+                "{}: {about}",
+                command.get_name()
+            );
         }
     }
 }

@@ -19,7 +19,11 @@ Examples:
   speculators completions --write-to completions")]
 pub struct CompletionsArguments {
     /// The shell to print completions for
-    #[arg(value_enum, required_unless_present = "write_to", conflicts_with = "write_to")]
+    #[arg(
+        value_enum,
+        required_unless_present = "write_to",
+        conflicts_with = "write_to"
+    )]
     pub shell: Option<Shell>,
     /// Write the completions of every shell and all man pages into this directory
     #[arg(long, value_name = "DIR")]
@@ -35,7 +39,10 @@ pub fn run(arguments: &CompletionsArguments, session: &Session) -> Outcome {
         session.stdout().write_all(&completions(shell))?;
         return Ok(Exit::Yes);
     }
-    let directory = arguments.write_to.as_deref().unwrap_or(Path::new("completions"));
+    let directory = arguments
+        .write_to
+        .as_deref()
+        .unwrap_or(Path::new("completions"));
     let mut stale = 0;
     for (name, content) in generated()? {
         let path = directory.join(name);
@@ -53,7 +60,10 @@ pub fn run(arguments: &CompletionsArguments, session: &Session) -> Outcome {
         }
     }
     if stale > 0 {
-        session.say(&format!("run `speculators completions --write-to {}`", directory.display()));
+        session.say(&format!(
+            "run `speculators completions --write-to {}`",
+            directory.display()
+        ));
         return Ok(Exit::No);
     }
     Ok(Exit::Yes)
@@ -88,9 +98,15 @@ fn completions(shell: Shell) -> Vec<u8> {
 fn man_pages(command: &clap::Command, files: &mut Vec<(PathBuf, Vec<u8>)>) -> Result<(), Failure> {
     let mut page = Vec::new();
     let manual = clap_mangen::Man::new(command.clone());
-    manual.render(&mut page).context("a man page cannot be rendered").map_err(Failure::Other)?;
+    manual
+        .render(&mut page)
+        .context("a man page cannot be rendered")
+        .map_err(Failure::Other)?;
     files.push((Path::new("man").join(manual.get_filename()), page));
-    for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
+    for subcommand in command
+        .get_subcommands()
+        .filter(|subcommand| subcommand.get_name() != "help")
+    {
         man_pages(subcommand, files)?;
     }
     Ok(())

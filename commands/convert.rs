@@ -89,7 +89,10 @@ fn convert(mut arguments: ConvertArguments, session: &Session) -> Outcome {
     let request = ConvertRequest {
         source: arguments.model.clone(),
         verifier: arguments.verifier.clone(),
-        verifier_name: arguments.verifier_name.clone().unwrap_or_else(|| arguments.verifier.display().to_string()),
+        verifier_name: arguments
+            .verifier_name
+            .clone()
+            .unwrap_or_else(|| arguments.verifier.display().to_string()),
         output: arguments.output_path.clone(),
         options: arguments.resolve.options(),
         speculative_tokens: arguments.num_speculative_tokens.map(usize::from),
@@ -97,7 +100,11 @@ fn convert(mut arguments: ConvertArguments, session: &Session) -> Outcome {
     };
     let plan = plan(&request)?;
     if arguments.format == Format::Text && !plan.decisions().is_empty() {
-        writeln!(session.stdout(), "{}\n", tables::decisions(plan.decisions()))?;
+        writeln!(
+            session.stdout(),
+            "{}\n",
+            tables::decisions(plan.decisions())
+        )?;
     }
     if arguments.dry_run {
         match arguments.format {
@@ -108,25 +115,40 @@ fn convert(mut arguments: ConvertArguments, session: &Session) -> Outcome {
     }
     let report = write(&plan, session)?;
     match arguments.format {
-        Format::Json => session.print_json(&ConversionReport { schema: "speculators.convert/1", report: &report })?,
+        Format::Json => session.print_json(&ConversionReport {
+            schema: "speculators.convert/1",
+            report: &report,
+        })?,
         Format::Text => {
             let mut stdout = session.stdout();
             for dropped in &report.dropped {
                 writeln!(stdout, "dropped {}: {}", dropped.name, dropped.reason)?;
             }
             let (tensors, bytes) = (report.rows.len(), tables::bytes(report.bytes));
-            writeln!(stdout, "wrote {tensors} tensors, {bytes}, to {}", report.output.display())?;
+            writeln!(
+                stdout,
+                "wrote {tensors} tensors, {bytes}, to {}",
+                report.output.display()
+            )?;
         }
     }
     Ok(Exit::Yes)
 }
 
 fn write(plan: &Plan, session: &Session) -> Result<ConvertReport, Failure> {
-    let bar = progress::bytes_bar(session, plan.rows().iter().map(|row| row.bytes).sum(), "converting");
+    let bar = progress::bytes_bar(
+        session,
+        plan.rows().iter().map(|row| row.bytes).sum(),
+        "converting",
+    );
     let cancelled = session.cancelled();
     let written = plan.write_until(&mut |done, _total| {
         bar.set_position(done);
-        if cancelled.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if cancelled.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     });
     bar.finish_and_clear();
     match written {
@@ -173,7 +195,12 @@ fn show_plan(plan: &Plan, output: &mut impl Write) -> Result<(), Failure> {
         ]);
     }
     for dropped in plan.dropped() {
-        table.add_row([dropped.name.clone(), format!("(dropped: {})", dropped.reason), String::new(), String::new()]);
+        table.add_row([
+            dropped.name.clone(),
+            format!("(dropped: {})", dropped.reason),
+            String::new(),
+            String::new(),
+        ]);
     }
     writeln!(output, "{}", table.trim_fmt())?;
     Ok(())

@@ -17,7 +17,9 @@ const PROBE_BYTES: usize = 1 << 30;
 
 /// Show what this machine offers
 #[derive(Args, Debug)]
-#[command(after_long_help = "Examples:\n  speculators doctor\n  speculators doctor --bandwidth --format json")]
+#[command(
+    after_long_help = "Examples:\n  speculators doctor\n  speculators doctor --bandwidth --format json"
+)]
 pub struct DoctorArguments {
     /// Measure the memory's read bandwidth; takes a second and 1 GiB
     #[arg(long)]
@@ -53,9 +55,15 @@ struct Variable {
 
 /// Every variable the program or its libraries heed.
 const VARIABLES: [(&str, &str); 4] = [
-    ("RAYON_NUM_THREADS", "worker threads, unless `--threads` says otherwise"),
+    (
+        "RAYON_NUM_THREADS",
+        "worker threads, unless `--threads` says otherwise",
+    ),
     ("NO_COLOR", "no colors"),
-    ("CLICOLOR_FORCE", "colors even where the stream is no terminal"),
+    (
+        "CLICOLOR_FORCE",
+        "colors even where the stream is no terminal",
+    ),
     ("COLUMNS", "width of help texts"),
 ];
 
@@ -82,7 +90,10 @@ pub fn run(arguments: &DoctorArguments, session: &Session) -> Outcome {
     }
     table.add_row(["devices", &examination.devices.join(", ")]);
     for variable in &examination.environment {
-        table.add_row([variable.name, variable.value.as_deref().unwrap_or("not set")]);
+        table.add_row([
+            variable.name,
+            variable.value.as_deref().unwrap_or("not set"),
+        ]);
     }
     writeln!(session.stdout(), "{}", table.trim_fmt())?;
     Ok(Exit::Yes)
@@ -108,7 +119,11 @@ impl Examination {
             devices: vec!["cpu"],
             environment: VARIABLES
                 .iter()
-                .map(|&(name, meaning)| Variable { name, value: std::env::var(name).ok(), meaning })
+                .map(|&(name, meaning)| Variable {
+                    name,
+                    value: std::env::var(name).ok(),
+                    meaning,
+                })
                 .collect(),
         })
     }
@@ -123,7 +138,9 @@ fn huge_pages() -> Option<String> {
 
 fn memory_available() -> Option<u64> {
     let information = fs_err::read_to_string("/proc/meminfo").ok()?;
-    let line = information.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    let line = information
+        .lines()
+        .find(|line| line.starts_with("MemAvailable:"))?;
     let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kibibytes * 1024)
 }

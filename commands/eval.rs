@@ -7,7 +7,9 @@ use anyhow::Context;
 use clap::Args;
 use speculators::decoding::MAX_SPECULATIVE_TOKENS;
 use speculators::demo;
-use speculators::evaluation::{Comparison, Evaluation, Options, Outcome as RequestOutcome, Report, Setting, read_references};
+use speculators::evaluation::{
+    Comparison, Evaluation, Options, Outcome as RequestOutcome, Report, Setting, read_references,
+};
 use speculators::models::{DraftHead, Verifier};
 use speculators::text::{Prompt, PromptBody, TextModel, parse_prompts, read_prompts};
 use speculators_formats::{Decision, Diagnostic, Head, Place, ReadOptions, codes};
@@ -91,23 +93,44 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
             .map_err(Failure::Other)?;
     }
     // Opened before the work, so that an hour of decoding does not end at a full disk or a typing error.
-    let outputs = arguments.outputs.as_deref().map(|path| OutputFile::create(path, arguments.force)).transpose()?;
-    let references = arguments.compare.as_deref().map(read_references).transpose()?;
+    let outputs = arguments
+        .outputs
+        .as_deref()
+        .map(|path| OutputFile::create(path, arguments.force))
+        .transpose()?;
+    let references = arguments
+        .compare
+        .as_deref()
+        .map(read_references)
+        .transpose()?;
     let input = Input::gather(&arguments)?;
 
     let verifier = Verifier::load(&input.verifier)?;
-    let opened = Head::open(&input.speculator, Some(verifier.config()), &ReadOptions::default())?;
+    let opened = Head::open(
+        &input.speculator,
+        Some(verifier.config()),
+        &ReadOptions::default(),
+    )?;
     for decision in &opened.decisions {
-        let Decision { subject, value, reason, guess } = decision;
+        let Decision {
+            subject,
+            value,
+            reason,
+            guess,
+        } = decision;
         match guess {
             true => session.say(&format!("guessed: {subject} = {value} ({reason})")),
             false => session.detail(&format!("resolved: {subject} = {value} ({reason})")),
         }
     }
     session.show(verifier.warnings());
-    let num_speculative_tokens =
-        arguments.num_speculative_tokens.map_or(opened.description.speculative_tokens, usize::from);
-    let max_new_tokens = arguments.max_new_tokens.map_or(if arguments.demo { DEMO_NEW_TOKENS } else { 256 }, |limit| limit as usize);
+    let num_speculative_tokens = arguments
+        .num_speculative_tokens
+        .map_or(opened.description.speculative_tokens, usize::from);
+    let max_new_tokens = arguments.max_new_tokens.map_or(
+        if arguments.demo { DEMO_NEW_TOKENS } else { 256 },
+        |limit| limit as usize,
+    );
     let head = DraftHead::load(&opened, &verifier)?;
     let text = if input.needs_text() || input.verifier.join("tokenizer.json").is_file() {
         Some(TextModel::load(&input.verifier)?)
@@ -115,18 +138,27 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         None
     };
 
-    let evaluation = Evaluation { verifier: &verifier, head: &head, text: text.as_ref(), prompts_path: &input.prompts_path };
+    let evaluation = Evaluation {
+        verifier: &verifier,
+        head: &head,
+        text: text.as_ref(),
+        prompts_path: &input.prompts_path,
+    };
     let bar = progress::count_bar(session, input.prompts.len() as u64, "evaluating");
     let mut finished = |outcome: &RequestOutcome| {
         bar.inc(1);
         bar.set_message(outcome.id.clone());
     };
-    let options = Options { num_speculative_tokens, max_new_tokens };
+    let options = Options {
+        num_speculative_tokens,
+        max_new_tokens,
+    };
     let outcomes = evaluation.run(&input.prompts, options, session.cancelled(), &mut finished)?;
     bar.finish_and_clear();
 
-    let comparison =
-        references.map(|references| Comparison::make(&verifier, &outcomes, &references)).transpose()?;
+    let comparison = references
+        .map(|references| Comparison::make(&verifier, &outcomes, &references))
+        .transpose()?;
     let setting = Setting {
         verifier: input.verifier_name,
         speculator: input.speculator_name,
@@ -149,7 +181,11 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         Format::Json => session.print_json(&report)?,
         Format::Text => text::write(&report, text.as_ref(), &mut session.stdout())?,
     }
-    Ok(if report.lossless.mismatched == 0 { Exit::Yes } else { Exit::No })
+    Ok(if report.lossless.mismatched == 0 {
+        Exit::Yes
+    } else {
+        Exit::No
+    })
 }
 
 /// Where everything comes from: the user's files, or the embedded ones unpacked for the time of the run.
@@ -166,7 +202,11 @@ struct Input {
 
 impl Input {
     fn gather(arguments: &EvalArguments) -> Result<Input, Failure> {
-        match (&arguments.verifier, &arguments.speculator, &arguments.prompts) {
+        match (
+            &arguments.verifier,
+            &arguments.speculator,
+            &arguments.prompts,
+        ) {
             (Some(verifier), Some(speculator), Some(prompts)) => Ok(Input {
                 prompts: read_prompts(prompts, arguments.limit)?,
                 prompts_path: prompts.clone(),
@@ -187,9 +227,12 @@ impl Input {
             .context("no temporary directory for the demonstration")
             .map_err(Failure::Other)?;
         demo::unpack(unpacked.path()).map_err(|error| {
-            Diagnostic::error(codes::OUTPUT_UNWRITABLE, "the demonstration cannot be unpacked")
-                .at(Place::file(unpacked.path()))
-                .note(error.to_string())
+            Diagnostic::error(
+                codes::OUTPUT_UNWRITABLE,
+                "the demonstration cannot be unpacked",
+            )
+            .at(Place::file(unpacked.path()))
+            .note(error.to_string())
         })?;
         Ok(Input {
             verifier: unpacked.path().join(demo::VERIFIER),
@@ -203,6 +246,8 @@ impl Input {
     }
 
     fn needs_text(&self) -> bool {
-        self.prompts.iter().any(|prompt| !matches!(prompt.body, PromptBody::Tokens(_)))
+        self.prompts
+            .iter()
+            .any(|prompt| !matches!(prompt.body, PromptBody::Tokens(_)))
     }
 }

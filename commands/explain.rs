@@ -25,13 +25,22 @@ pub fn run(arguments: &ExplainArguments, session: &Session) -> Outcome {
         }
         return Ok(Exit::Yes);
     };
-    let found = codes::ALL.iter().find(|explanation| explanation.code.to_string().eq_ignore_ascii_case(wanted));
+    let found = wanted.parse().ok().and_then(codes::explain);
     let Some(explanation) = found else {
-        return Err(Diagnostic::error(codes::USAGE, format!("`{wanted}` is not a diagnostic code"))
-            .help("`speculators explain` without a code lists them all")
-            .into());
+        return Err(Diagnostic::error(
+            codes::USAGE,
+            format!("`{wanted}` is not a diagnostic code"),
+        )
+        .help("`speculators explain` without a code lists them all")
+        .into());
     };
-    writeln!(stdout, "{}: {}\n\n{}", explanation.code, explanation.title, wrap(explanation.text))?;
+    writeln!(
+        stdout,
+        "{}: {}\n\n{}",
+        explanation.code,
+        explanation.title,
+        wrap(explanation.text)
+    )?;
     Ok(Exit::Yes)
 }
 

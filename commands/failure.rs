@@ -71,12 +71,20 @@ impl From<Diagnostic> for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
-        if error.kind() == io::ErrorKind::BrokenPipe { Failure::BrokenPipe } else { Failure::Other(error.into()) }
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Failure::BrokenPipe
+        } else {
+            Failure::Other(error.into())
+        }
     }
 }
 
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Failure {
-        if error.is_io() { io::Error::from(error).into() } else { Failure::Other(error.into()) }
+        if error.is_io() {
+            io::Error::from(error).into()
+        } else {
+            Failure::Other(error.into())
+        }
     }
 }

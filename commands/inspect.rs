@@ -48,12 +48,22 @@ fn write_text(found: &Inspection, tensors: bool, session: &Session) -> Result<()
     let mut table = tables::plain(&["what", "found"]);
     table.add_row(["path", &found.path.display().to_string()]);
     table.add_row(["kind", &kind(found)]);
-    table.add_row(["tensors", &format!("{}, {}", found.tensors.len(), tables::bytes(found.bytes))]);
+    table.add_row([
+        "tensors",
+        &format!("{}, {}", found.tensors.len(), tables::bytes(found.bytes)),
+    ]);
     table.add_row(["parameters", &found.parameters.to_string()]);
     if let Some(coverage) = &found.vocabulary {
-        table.add_row(["draft vocabulary", &format!("{} of {} tokens", coverage.draft, coverage.target)]);
+        table.add_row([
+            "draft vocabulary",
+            &format!("{} of {} tokens", coverage.draft, coverage.target),
+        ]);
     }
-    let description = found.head.as_ref().map(serde_json::to_value).or(found.verifier.as_ref().map(serde_json::to_value));
+    let description = found
+        .head
+        .as_ref()
+        .map(serde_json::to_value)
+        .or(found.verifier.as_ref().map(serde_json::to_value));
     if let Some(Value::Object(description)) = description.transpose()? {
         for (key, value) in &description {
             table.add_row([key.as_str(), &plain(value)]);
@@ -63,7 +73,12 @@ fn write_text(found: &Inspection, tensors: bool, session: &Session) -> Result<()
         table.add_row([&format!("(not read) {key}"), &plain(value)]);
     }
     if let Some(provenance) = &found.provenance {
-        for key in ["converter", "source_layout", "source_files", "dropped_tensors"] {
+        for key in [
+            "converter",
+            "source_layout",
+            "source_files",
+            "dropped_tensors",
+        ] {
             table.add_row([&format!("(conversion) {key}"), &plain(&provenance[key])]);
         }
     }
@@ -72,7 +87,13 @@ fn write_text(found: &Inspection, tensors: bool, session: &Session) -> Result<()
         writeln!(stdout, "\n{}", tables::decisions(&found.decisions))?;
     }
     if tensors {
-        let mut table = tables::plain(&["tensor", "dtype", "shape", "size", "in the speculators layout"]);
+        let mut table = tables::plain(&[
+            "tensor",
+            "dtype",
+            "shape",
+            "size",
+            "in the speculators layout",
+        ]);
         for tensor in &found.tensors {
             table.add_row([
                 tensor.name.as_str(),
@@ -102,9 +123,11 @@ fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join(", "),
-        Value::Object(fields) => {
-            fields.iter().map(|(key, value)| format!("{key} {}", plain(value))).collect::<Vec<_>>().join(", ")
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(key, value)| format!("{key} {}", plain(value)))
+            .collect::<Vec<_>>()
+            .join(", "),
         Value::Null => "none".to_owned(),
         other => other.to_string(),
     }

@@ -39,7 +39,9 @@ fn main() -> ExitCode {
         Command::Explain(command) => explain::run(&command, &session),
         Command::Completions(command) => completions::run(&command, &session),
     };
-    outcome.unwrap_or_else(|failure: Failure| session.fail(&failure)).into()
+    outcome
+        .unwrap_or_else(|failure: Failure| session.fail(&failure))
+        .into()
 }
 
 impl From<Exit> for ExitCode {

@@ -18,10 +18,12 @@ impl OutputFile {
     /// Opens a temporary file beside `goal`, so that taking its name is one rename.
     pub fn create(goal: &Path, force: bool) -> Result<OutputFile, Failure> {
         if goal.exists() && !force {
-            return Err(Diagnostic::error(codes::OUTPUT_EXISTS, "the output file exists already")
-                .at(Place::file(goal))
-                .help("pass `--force` to replace it, or name another file")
-                .into());
+            return Err(
+                Diagnostic::error(codes::OUTPUT_EXISTS, "the output file exists already")
+                    .at(Place::file(goal))
+                    .help("pass `--force` to replace it, or name another file")
+                    .into(),
+            );
         }
         let parent = match goal.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -31,15 +33,26 @@ impl OutputFile {
         // Temporary files are private by default; this one becomes the user's, under the user's umask.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(parent).map_err(|error| unwritable(goal, &error))?;
-        Ok(OutputFile { goal: goal.to_path_buf(), writer: BufWriter::new(file) })
+        let file = builder
+            .tempfile_in(parent)
+            .map_err(|error| unwritable(goal, &error))?;
+        Ok(OutputFile {
+            goal: goal.to_path_buf(),
+            writer: BufWriter::new(file),
+        })
     }
 
     /// Flushes and takes the name.
     pub fn finish(mut self) -> Result<(), Failure> {
-        self.writer.flush().map_err(|error| unwritable(&self.goal, &error))?;
-        let file = self.writer.into_inner().map_err(|error| unwritable(&self.goal, error.error()))?;
-        file.persist(&self.goal).map_err(|error| unwritable(&self.goal, &error.error))?;
+        self.writer
+            .flush()
+            .map_err(|error| unwritable(&self.goal, &error))?;
+        let file = self
+            .writer
+            .into_inner()
+            .map_err(|error| unwritable(&self.goal, error.error()))?;
+        file.persist(&self.goal)
+            .map_err(|error| unwritable(&self.goal, &error.error))?;
         Ok(())
     }
 }
@@ -55,8 +68,11 @@ impl Write for OutputFile {
 }
 
 fn unwritable(goal: &Path, error: &std::io::Error) -> Failure {
-    Diagnostic::error(codes::OUTPUT_UNWRITABLE, "the output file cannot be written")
-        .at(Place::file(goal))
-        .note(error.to_string())
-        .into()
+    Diagnostic::error(
+        codes::OUTPUT_UNWRITABLE,
+        "the output file cannot be written",
+    )
+    .at(Place::file(goal))
+    .note(error.to_string())
+    .into()
 }

@@ -1,6 +1,8 @@
 //! Findings as people read them: rustc's look, through annotate-snippets.
 
-use annotate_snippets::{AnnotationKind, Element, Group, Level as Title, Origin, Renderer, Snippet};
+use annotate_snippets::{
+    AnnotationKind, Element, Group, Level as Title, Origin, Renderer, Snippet,
+};
 use speculators_formats::{Diagnostic, Level, Place};
 
 /// Longer lines are named by line and column instead of shown.
@@ -64,13 +66,26 @@ impl SourceLine {
         if fs_err::metadata(&place.path).ok()?.len() > LARGEST_SOURCE {
             return None;
         }
-        let text = fs_err::read_to_string(&place.path).ok()?.lines().nth(line - 1)?.to_owned();
+        let text = fs_err::read_to_string(&place.path)
+            .ok()?
+            .lines()
+            .nth(line - 1)?
+            .to_owned();
         if text.len() > LONGEST_LINE {
             return None;
         }
-        let start = text.char_indices().nth(column - 1).map_or(text.len(), |(start, _)| start);
-        let end = text[start..].find([',', ' ', '}', ']']).map_or(text.len(), |length| start + length);
-        let span = if end > start { start..end } else { start..text.len().max(start) };
+        let start = text
+            .char_indices()
+            .nth(column - 1)
+            .map_or(text.len(), |(start, _)| start);
+        let end = text[start..]
+            .find([',', ' ', '}', ']'])
+            .map_or(text.len(), |length| start + length);
+        let span = if end > start {
+            start..end
+        } else {
+            start..text.len().max(start)
+        };
         Some(SourceLine { line, text, span })
     }
 }

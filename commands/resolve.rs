@@ -79,7 +79,9 @@ impl ResolveArguments {
         let parsed: Value = serde_json::from_str(json)
             .map_err(|error| refuse(format!("`--algorithm-kwargs` is not JSON: {error}")))?;
         let Value::Object(arguments) = parsed else {
-            return Err(refuse("`--algorithm-kwargs` is not a JSON object".to_owned()));
+            return Err(refuse(
+                "`--algorithm-kwargs` is not a JSON object".to_owned(),
+            ));
         };
         for (key, value) in arguments {
             let flag = match key.as_str() {
@@ -89,13 +91,19 @@ impl ResolveArguments {
                 "norm_output" => &mut self.norm_output,
                 "eagle_aux_hidden_state_layer_ids" => {
                     if !value.is_null() {
-                        let layers: Vec<usize> = serde_json::from_value(value)
-                            .map_err(|error| refuse(format!("`{key}` is not a list of layer ids: {error}")))?;
+                        let layers: Vec<usize> =
+                            serde_json::from_value(value).map_err(|error| {
+                                refuse(format!("`{key}` is not a list of layer ids: {error}"))
+                            })?;
                         self.aux_layers.get_or_insert(layers);
                     }
                     continue;
                 }
-                _ => return Err(refuse(format!("`{key}` is not an option of the eagle3 converter"))),
+                _ => {
+                    return Err(refuse(format!(
+                        "`{key}` is not an option of the eagle3 converter"
+                    )));
+                }
             };
             let Value::Bool(value) = value else {
                 return Err(refuse(format!("`{key}` is {value}, not true or false")));

@@ -41,7 +41,12 @@ impl Session {
             Color::Never => ColorChoice::Never,
         };
         let progress = !global.no_progress && global.quiet == 0;
-        Ok(Session { quiet: global.quiet, verbose: global.verbose, color, progress })
+        Ok(Session {
+            quiet: global.quiet,
+            verbose: global.verbose,
+            color,
+            progress,
+        })
     }
 
     /// Becomes true when the user asks to stop.
@@ -60,7 +65,11 @@ impl Session {
 
     /// Where progress bars are drawn: nowhere unless stderr is a terminal.
     pub fn progress_target(&self) -> ProgressDrawTarget {
-        if self.progress { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
+        if self.progress {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        }
     }
 
     /// One line about what is going on.
@@ -86,7 +95,10 @@ impl Session {
             _ => Level::Error,
         };
         let mut stream = self.stderr();
-        for diagnostic in diagnostics.iter().filter(|diagnostic| diagnostic.level >= least) {
+        for diagnostic in diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.level >= least)
+        {
             let _ = writeln!(stream, "{}\n", render::diagnostic(diagnostic));
         }
     }
@@ -121,7 +133,8 @@ impl Session {
     /// In JSON form findings are the answer, so they go to stdout as well before the command ends in trouble.
     pub fn report_trouble(&self, format: Format, failure: Failure) -> Failure {
         if let (Format::Json, Failure::Diagnostics(diagnostics)) = (format, &failure) {
-            let report = serde_json::json!({ "schema": "speculators.error/1", "diagnostics": diagnostics });
+            let report =
+                serde_json::json!({ "schema": "speculators.error/1", "diagnostics": diagnostics });
             if let Err(broken) = self.print_json(&report) {
                 return broken;
             }

@@ -16,7 +16,10 @@ pub fn numbers(titles: &[&str]) -> Table {
 /// A table with these column titles.
 pub fn plain(titles: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(titles.to_vec());
+    table
+        .load_style(NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(titles.to_vec());
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
@@ -28,7 +31,12 @@ pub fn decisions(decisions: &[Decision]) -> String {
     let mut table = plain(&["resolved", "value", "", "because"]);
     for decision in decisions {
         let mark = if decision.guess { "guess" } else { "" };
-        table.add_row([decision.subject.as_str(), &decision.value, mark, &decision.reason]);
+        table.add_row([
+            decision.subject.as_str(),
+            &decision.value,
+            mark,
+            &decision.reason,
+        ]);
     }
     table.trim_fmt()
 }
@@ -43,5 +51,9 @@ pub fn bytes(count: u64) -> String {
         value /= 1024.0;
         unit += 1;
     }
-    if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+    if unit == 0 {
+        format!("{count} B")
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
 }

@@ -54,7 +54,11 @@ pub fn run(arguments: &ValidateArguments, session: &Session) -> Outcome {
         skip_values: arguments.no_scan,
         ..ValidateOptions::default()
     };
-    let report = validate(&arguments.directory, arguments.verifier.as_deref(), &options);
+    let report = validate(
+        &arguments.directory,
+        arguments.verifier.as_deref(),
+        &options,
+    );
     match arguments.format {
         Format::Json => session.print_json(&report)?,
         Format::Text => {
@@ -69,10 +73,10 @@ pub fn run(arguments: &ValidateArguments, session: &Session) -> Outcome {
             };
             writeln!(
                 stdout,
-                "{}: {verdict} ({} errors, {} warnings; values of {} of {} tensors read, {})",
+                "{}: {verdict} ({}, {}; values of {} of {} tensors read, {})",
                 arguments.directory.display(),
-                report.count(Level::Error),
-                report.count(Level::Warning),
+                counted(report.count(Level::Error), "error"),
+                counted(report.count(Level::Warning), "warning"),
                 report.tensors_scanned,
                 report.tensors,
                 tables::bytes(report.bytes_scanned)
@@ -84,4 +88,9 @@ pub fn run(arguments: &ValidateArguments, session: &Session) -> Outcome {
         Verdict::NotValid => Exit::No,
         Verdict::CouldNotTell => Exit::Trouble,
     })
+}
+
+/// A count with its noun.
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

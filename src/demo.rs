@@ -13,13 +13,41 @@ pub const PROMPTS_NAME: &str = "prompts.jsonl";
 pub const PROMPTS: &str = include_str!("../fixtures/prompts.jsonl");
 
 const FILES: [(&str, &str, &[u8]); 7] = [
-    (VERIFIER, "config.json", include_bytes!("../fixtures/verifier/config.json")),
-    (VERIFIER, "generation_config.json", include_bytes!("../fixtures/verifier/generation_config.json")),
-    (VERIFIER, "model.safetensors", include_bytes!("../fixtures/verifier/model.safetensors")),
-    (VERIFIER, "tokenizer.json", include_bytes!("../fixtures/verifier/tokenizer.json")),
-    (VERIFIER, "tokenizer_config.json", include_bytes!("../fixtures/verifier/tokenizer_config.json")),
-    (SPECULATOR, "config.json", include_bytes!("../fixtures/heads/speculators/config.json")),
-    (SPECULATOR, "model.safetensors", include_bytes!("../fixtures/heads/speculators/model.safetensors")),
+    (
+        VERIFIER,
+        "config.json",
+        include_bytes!("../fixtures/verifier/config.json"),
+    ),
+    (
+        VERIFIER,
+        "generation_config.json",
+        include_bytes!("../fixtures/verifier/generation_config.json"),
+    ),
+    (
+        VERIFIER,
+        "model.safetensors",
+        include_bytes!("../fixtures/verifier/model.safetensors"),
+    ),
+    (
+        VERIFIER,
+        "tokenizer.json",
+        include_bytes!("../fixtures/verifier/tokenizer.json"),
+    ),
+    (
+        VERIFIER,
+        "tokenizer_config.json",
+        include_bytes!("../fixtures/verifier/tokenizer_config.json"),
+    ),
+    (
+        SPECULATOR,
+        "config.json",
+        include_bytes!("../fixtures/heads/speculators/config.json"),
+    ),
+    (
+        SPECULATOR,
+        "model.safetensors",
+        include_bytes!("../fixtures/heads/speculators/model.safetensors"),
+    ),
 ];
 
 /// Writes verifier and head below `directory`.

@@ -32,6 +32,9 @@ impl From<Diagnostic> for Error {
 }
 
 fn titles(diagnostics: &[Diagnostic]) -> String {
-    let titles: Vec<&str> = diagnostics.iter().map(|diagnostic| diagnostic.title.as_str()).collect();
+    let titles: Vec<&str> = diagnostics
+        .iter()
+        .map(|diagnostic| diagnostic.title.as_str())
+        .collect();
     titles.join("; ")
 }

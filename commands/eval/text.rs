@@ -11,11 +11,19 @@ use crate::tables;
 pub fn write(report: &Report, text: Option<&TextModel>, output: &mut impl Write) -> io::Result<()> {
     let setting = &report.setting;
     writeln!(output, "verifier    {}", setting.verifier)?;
-    writeln!(output, "speculator  {} ({} layout)", setting.speculator, setting.layout)?;
+    writeln!(
+        output,
+        "speculator  {} ({} layout)",
+        setting.speculator, setting.layout
+    )?;
     writeln!(
         output,
         "setting     greedy, {} draft tokens per step, up to {} new tokens, {} on {} with {} threads\n",
-        setting.num_speculative_tokens, setting.max_new_tokens, setting.dtype, setting.instruction_set, setting.threads
+        setting.num_speculative_tokens,
+        setting.max_new_tokens,
+        setting.dtype,
+        setting.instruction_set,
+        setting.threads
     )?;
     acceptance(report, output)?;
     categories(report, output)?;
@@ -28,11 +36,26 @@ pub fn write(report: &Report, text: Option<&TextModel>, output: &mut impl Write)
 }
 
 fn acceptance(report: &Report, output: &mut impl Write) -> io::Result<()> {
-    let mut table = tables::numbers(&["draft token", "accepted", "share of steps", "given the one before"]);
+    let mut table = tables::numbers(&[
+        "draft token",
+        "accepted",
+        "share of steps",
+        "given the one before",
+    ]);
     let acceptance = &report.acceptance;
-    let rows = report.counts.accepted_per_position.iter().zip(&acceptance.per_position).zip(&acceptance.conditional);
+    let rows = report
+        .counts
+        .accepted_per_position
+        .iter()
+        .zip(&acceptance.per_position)
+        .zip(&acceptance.conditional);
     for (position, ((accepted, share), conditional)) in rows.enumerate() {
-        table.add_row([(position + 1).to_string(), accepted.to_string(), percent(*share), percent(*conditional)]);
+        table.add_row([
+            (position + 1).to_string(),
+            accepted.to_string(),
+            percent(*share),
+            percent(*conditional),
+        ]);
     }
     writeln!(output, "{}\n", table.trim_fmt())?;
     let counts = &report.counts;
@@ -47,9 +70,19 @@ fn categories(report: &Report, output: &mut impl Write) -> io::Result<()> {
     if report.categories.is_empty() {
         return Ok(());
     }
-    let mut table = tables::numbers(&["category", "requests", "steps", "drafted", "accepted", "mean length"]);
+    let mut table = tables::numbers(&[
+        "category",
+        "requests",
+        "steps",
+        "drafted",
+        "accepted",
+        "mean length",
+    ]);
     let whole = ("all".to_owned(), &report.counts, &report.acceptance);
-    let parts = report.categories.iter().map(|part| (part.category.clone(), &part.counts, &part.acceptance));
+    let parts = report
+        .categories
+        .iter()
+        .map(|part| (part.category.clone(), &part.counts, &part.acceptance));
     for (name, counts, acceptance) in parts.chain(std::iter::once(whole)) {
         table.add_row([
             name,
@@ -74,7 +107,10 @@ fn latency(report: &Report, output: &mut impl Write) -> io::Result<()> {
     table.add_row([
         "milliseconds per pass".to_owned(),
         format!("{:.3}", latency.plain_token_ms),
-        format!("{:.3} draft + {:.3} verify + {:.3} other", latency.draft_ms, latency.verify_ms, latency.other_ms),
+        format!(
+            "{:.3} draft + {:.3} verify + {:.3} other",
+            latency.draft_ms, latency.verify_ms, latency.other_ms
+        ),
     ]);
     writeln!(output, "{}\n", table.trim_fmt())?;
     writeln!(output, "speed-up {:.2}x on this machine", latency.speedup)
@@ -98,15 +134,29 @@ fn lossless(report: &Report, output: &mut impl Write) -> io::Result<()> {
     )
 }
 
-fn write_comparison(comparison: &Comparison, text: Option<&TextModel>, output: &mut impl Write) -> io::Result<()> {
-    writeln!(output, "\nreference: {} of {} requests are identical", comparison.identical, comparison.compared)?;
+fn write_comparison(
+    comparison: &Comparison,
+    text: Option<&TextModel>,
+    output: &mut impl Write,
+) -> io::Result<()> {
+    writeln!(
+        output,
+        "\nreference: {} of {} requests are identical",
+        comparison.identical, comparison.compared
+    )?;
     if !comparison.without_reference.is_empty() {
-        writeln!(output, "without reference: {}", comparison.without_reference.join(", "))?;
+        writeln!(
+            output,
+            "without reference: {}",
+            comparison.without_reference.join(", ")
+        )?;
     }
     if comparison.differences.is_empty() {
         return Ok(());
     }
-    let mut table = tables::numbers(&["request", "position", "ours", "logit", "theirs", "logit", "verdict"]);
+    let mut table = tables::numbers(&[
+        "request", "position", "ours", "logit", "theirs", "logit", "verdict",
+    ]);
     for difference in &comparison.differences {
         table.add_row([
             difference.id.clone(),

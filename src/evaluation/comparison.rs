@@ -67,17 +67,28 @@ pub fn read_references(path: &Path) -> Result<Vec<Reference>> {
     })?;
     let mut references = Vec::new();
     let mut found = Vec::new();
-    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+    for (index, line) in text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+    {
         match serde_json::from_str(line) {
             Ok(reference) => references.push(reference),
             Err(error) => found.push(
-                Diagnostic::error(codes::PROMPT_MALFORMED, "the line is not a reference output")
-                    .at(Place::text(path, index + 1, error.column().max(1)))
-                    .note(error.to_string()),
+                Diagnostic::error(
+                    codes::PROMPT_MALFORMED,
+                    "the line is not a reference output",
+                )
+                .at(Place::text(path, index + 1, error.column().max(1)))
+                .note(error.to_string()),
             ),
         }
     }
-    if found.is_empty() { Ok(references) } else { Err(found.into()) }
+    if found.is_empty() {
+        Ok(references)
+    } else {
+        Err(found.into())
+    }
 }
 
 impl Comparison {
@@ -85,9 +96,15 @@ impl Comparison {
     ///
     /// # Errors
     /// Faults of the computation.
-    pub fn make(verifier: &Verifier, outcomes: &[Outcome], references: &[Reference]) -> Result<Comparison> {
-        let by_id: BTreeMap<&str, &Reference> =
-            references.iter().map(|reference| (reference.id.as_str(), reference)).collect();
+    pub fn make(
+        verifier: &Verifier,
+        outcomes: &[Outcome],
+        references: &[Reference],
+    ) -> Result<Comparison> {
+        let by_id: BTreeMap<&str, &Reference> = references
+            .iter()
+            .map(|reference| (reference.id.as_str(), reference))
+            .collect();
         let mut comparison = Comparison::default();
         for outcome in outcomes {
             let Some(reference) = by_id.get(outcome.id.as_str()) else {
@@ -104,12 +121,20 @@ impl Comparison {
     }
 }
 
-fn difference(verifier: &Verifier, outcome: &Outcome, reference: &Reference) -> Result<Option<Difference>> {
+fn difference(
+    verifier: &Verifier,
+    outcome: &Outcome,
+    reference: &Reference,
+) -> Result<Option<Difference>> {
     let (ours, theirs) = (&outcome.output_token_ids, &reference.output_token_ids);
     if ours == theirs {
         return Ok(None);
     }
-    let position = ours.iter().zip(theirs).take_while(|(ours, theirs)| ours == theirs).count();
+    let position = ours
+        .iter()
+        .zip(theirs)
+        .take_while(|(ours, theirs)| ours == theirs)
+        .count();
     let mut difference = Difference {
         id: outcome.id.clone(),
         position,
@@ -120,7 +145,12 @@ fn difference(verifier: &Verifier, outcome: &Outcome, reference: &Reference) -> 
         bfloat16_step: None,
         tie: false,
     };
-    let context: Vec<u32> = outcome.prompt_token_ids.iter().chain(&ours[..position]).copied().collect();
+    let context: Vec<u32> = outcome
+        .prompt_token_ids
+        .iter()
+        .chain(&ours[..position])
+        .copied()
+        .collect();
     let logits = next_logits(verifier, &context)?;
     let logit = |token: Option<u32>| logits.get(token? as usize).copied();
     difference.our_logit = logit(difference.ours);
@@ -139,11 +169,15 @@ fn bfloat16_step(magnitude: f32) -> f32 {
     (exponent - 7.0).exp2()
 }
 
-fn id_as_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<String, D::Error> {
+fn id_as_text<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<String, D::Error> {
     match serde_json::Value::deserialize(deserializer)? {
         serde_json::Value::String(id) => Ok(id),
         serde_json::Value::Number(id) => Ok(id.to_string()),
-        _ => Err(serde::de::Error::custom("`id` is neither a string nor a number")),
+        _ => Err(serde::de::Error::custom(
+            "`id` is neither a string nor a number",
+        )),
     }
 }
 

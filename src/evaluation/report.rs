@@ -143,7 +143,11 @@ impl Report {
             .into_iter()
             .map(|(category, outcomes)| {
                 let counts = Counts::fold(outcomes.into_iter(), positions);
-                CategoryReport { category: category.to_owned(), acceptance: counts.acceptance(), counts }
+                CategoryReport {
+                    category: category.to_owned(),
+                    acceptance: counts.acceptance(),
+                    counts,
+                }
             })
             .collect();
         Report {
@@ -161,7 +165,10 @@ impl Report {
 
 impl Counts {
     fn fold<'a>(outcomes: impl Iterator<Item = &'a Outcome>, positions: usize) -> Counts {
-        let mut counts = Counts { accepted_per_position: vec![0; positions], ..Counts::default() };
+        let mut counts = Counts {
+            accepted_per_position: vec![0; positions],
+            ..Counts::default()
+        };
         for outcome in outcomes {
             counts.requests += 1;
             counts.output_tokens += outcome.output_token_ids.len();
@@ -179,11 +186,18 @@ impl Counts {
     }
 
     fn acceptance(&self) -> Acceptance {
-        let per_position: Vec<f64> =
-            self.accepted_per_position.iter().map(|&accepted| ratio(accepted, self.steps)).collect();
+        let per_position: Vec<f64> = self
+            .accepted_per_position
+            .iter()
+            .map(|&accepted| ratio(accepted, self.steps))
+            .collect();
         let before = std::iter::once(&self.steps).chain(&self.accepted_per_position);
-        let conditional =
-            self.accepted_per_position.iter().zip(before).map(|(&accepted, &before)| ratio(accepted, before)).collect();
+        let conditional = self
+            .accepted_per_position
+            .iter()
+            .zip(before)
+            .map(|(&accepted, &before)| ratio(accepted, before))
+            .collect();
         Acceptance {
             per_position,
             conditional,
@@ -219,33 +233,56 @@ impl Latency {
             plain_token_ms: milliseconds(plain, tokens),
             tokens_per_second: per_second(tokens, speculative),
             plain_tokens_per_second: per_second(tokens, plain),
-            speedup: if speculative.is_zero() { 0.0 } else { plain.as_secs_f64() / speculative.as_secs_f64() },
+            speedup: if speculative.is_zero() {
+                0.0
+            } else {
+                plain.as_secs_f64() / speculative.as_secs_f64()
+            },
         }
     }
 }
 
 impl Lossless {
     fn fold(outcomes: &[Outcome]) -> Lossless {
-        let mismatched_ids: Vec<String> =
-            outcomes.iter().filter(|outcome| !outcome.lossless).map(|outcome| outcome.id.clone()).collect();
-        Lossless { checked: outcomes.len(), mismatched: mismatched_ids.len(), mismatched_ids }
+        let mismatched_ids: Vec<String> = outcomes
+            .iter()
+            .filter(|outcome| !outcome.lossless)
+            .map(|outcome| outcome.id.clone())
+            .collect();
+        Lossless {
+            checked: outcomes.len(),
+            mismatched: mismatched_ids.len(),
+            mismatched_ids,
+        }
     }
 }
 
 /// A share; 0 where there is nothing to share.
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
 fn ratio(part: usize, whole: usize) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
 fn milliseconds(total: Duration, count: usize) -> f64 {
-    if count == 0 { 0.0 } else { total.as_secs_f64() * 1e3 / count as f64 }
+    if count == 0 {
+        0.0
+    } else {
+        total.as_secs_f64() * 1e3 / count as f64
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
 fn per_second(count: usize, total: Duration) -> f64 {
-    if total.is_zero() { 0.0 } else { count as f64 / total.as_secs_f64() }
+    if total.is_zero() {
+        0.0
+    } else {
+        count as f64 / total.as_secs_f64()
+    }
 }
 
 #[cfg(test)]
@@ -254,7 +291,12 @@ mod tests {
     use crate::decoding::StepRecord;
 
     fn step(proposed: usize, accepted: usize, emitted: usize) -> StepRecord {
-        StepRecord { proposed: vec![0; proposed], accepted, emitted, ..StepRecord::default() }
+        StepRecord {
+            proposed: vec![0; proposed],
+            accepted,
+            emitted,
+            ..StepRecord::default()
+        }
     }
 
     fn outcome(id: &str, category: Option<&str>, steps: Vec<StepRecord>) -> Outcome {
@@ -287,12 +329,24 @@ mod tests {
     #[test]
     fn acceptance_follows_the_definitions_of_vllm() {
         // Two requests, pooled: the second step's third accepted token is cut by the limit but still counts.
-        let outcomes =
-            [outcome("a", None, vec![step(3, 3, 4), step(3, 3, 2)]), outcome("b", None, vec![step(3, 1, 2), step(3, 0, 1)])];
+        let outcomes = [
+            outcome("a", None, vec![step(3, 3, 4), step(3, 3, 2)]),
+            outcome("b", None, vec![step(3, 1, 2), step(3, 0, 1)]),
+        ];
         let report = Report::fold(setting(), &outcomes, None);
         assert_eq!(report.counts.accepted_per_position, [3, 2, 2]);
-        assert_eq!((report.counts.steps, report.counts.drafted, report.counts.accepted), (4, 12, 7));
-        assert_eq!((report.counts.emitted, report.counts.output_tokens), (9, 11));
+        assert_eq!(
+            (
+                report.counts.steps,
+                report.counts.drafted,
+                report.counts.accepted
+            ),
+            (4, 12, 7)
+        );
+        assert_eq!(
+            (report.counts.emitted, report.counts.output_tokens),
+            (9, 11)
+        );
         assert_eq!(report.acceptance.per_position, [0.75, 0.5, 0.5]);
         assert_eq!(report.acceptance.conditional, [0.75, 2.0 / 3.0, 1.0]);
         assert!((report.acceptance.mean_length - 2.75).abs() < 1e-12);
@@ -302,12 +356,25 @@ mod tests {
 
     #[test]
     fn categories_partition_the_counts() {
-        let outcomes =
-            [outcome("a", Some("code"), vec![step(3, 2, 3)]), outcome("b", Some("dialogue"), vec![step(3, 0, 1)])];
+        let outcomes = [
+            outcome("a", Some("code"), vec![step(3, 2, 3)]),
+            outcome("b", Some("dialogue"), vec![step(3, 0, 1)]),
+        ];
         let report = Report::fold(setting(), &outcomes, None);
-        let names: Vec<&str> = report.categories.iter().map(|category| category.category.as_str()).collect();
+        let names: Vec<&str> = report
+            .categories
+            .iter()
+            .map(|category| category.category.as_str())
+            .collect();
         assert_eq!(names, ["code", "dialogue"]);
-        assert_eq!(report.categories.iter().map(|category| category.counts.accepted).sum::<usize>(), 2);
+        assert_eq!(
+            report
+                .categories
+                .iter()
+                .map(|category| category.counts.accepted)
+                .sum::<usize>(),
+            2
+        );
     }
 
     #[test]

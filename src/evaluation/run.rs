@@ -110,7 +110,14 @@ impl Evaluation<'_> {
             let warm_up = Limits::new(self.verifier, options.max_new_tokens.min(WARM_UP_TOKENS));
             let tokens = self.encode(first, &mut Turns::default())?;
             generate(self.verifier, &tokens, &warm_up, cancelled)?;
-            speculate(self.verifier, self.head, &tokens, &warm_up, options.num_speculative_tokens, cancelled)?;
+            speculate(
+                self.verifier,
+                self.head,
+                &tokens,
+                &warm_up,
+                options.num_speculative_tokens,
+                cancelled,
+            )?;
         }
         let mut outcomes = Vec::new();
         for prompt in prompts {
@@ -142,7 +149,9 @@ impl Evaluation<'_> {
         for prompt in prompts {
             let mut turns = Turns::default();
             turns.next(prompt);
-            let checked = self.encode(prompt, &mut turns).and_then(|tokens| self.check_length(prompt, &tokens));
+            let checked = self
+                .encode(prompt, &mut turns)
+                .and_then(|tokens| self.check_length(prompt, &tokens));
             match checked {
                 Err(Error::Diagnostics(problems)) => found.extend(problems),
                 other => other?,
@@ -150,7 +159,11 @@ impl Evaluation<'_> {
         }
         // A verifier without chat template would say so once per prompt.
         found.dedup();
-        if found.is_empty() { Ok(()) } else { Err(found.into()) }
+        if found.is_empty() {
+            Ok(())
+        } else {
+            Err(found.into())
+        }
     }
 
     fn check_length(&self, prompt: &Prompt, tokens: &[u32]) -> Result<()> {
@@ -158,7 +171,10 @@ impl Evaluation<'_> {
         if let Some(id) = tokens.iter().find(|&&id| id as usize >= vocabulary) {
             return Err(Diagnostic::error(
                 codes::PROMPT_MALFORMED,
-                format!("prompt `{}` holds token id {id}, the verifier has {vocabulary} tokens", prompt.id),
+                format!(
+                    "prompt `{}` holds token id {id}, the verifier has {vocabulary} tokens",
+                    prompt.id
+                ),
             )
             .at(Place::file(self.prompts_path))
             .into());
@@ -167,10 +183,17 @@ impl Evaluation<'_> {
         if tokens.is_empty() || tokens.len() >= longest {
             return Err(Diagnostic::error(
                 codes::PROMPT_TOO_LONG,
-                format!("prompt `{}` has {} tokens, the verifier takes 1 to {}", prompt.id, tokens.len(), longest - 1),
+                format!(
+                    "prompt `{}` has {} tokens, the verifier takes 1 to {}",
+                    prompt.id,
+                    tokens.len(),
+                    longest - 1
+                ),
             )
             .at(Place::file(self.prompts_path))
-            .note(format!("`max_position_embeddings` is {longest}, and one position is needed to generate"))
+            .note(format!(
+                "`max_position_embeddings` is {longest}, and one position is needed to generate"
+            ))
             .into());
         }
         Ok(())
@@ -181,15 +204,23 @@ impl Evaluation<'_> {
             PromptBody::Tokens(tokens) => Ok(tokens.clone()),
             PromptBody::Text(text) => self.text()?.encode_prompt(text),
             PromptBody::Messages { messages, tools } => {
-                self.text()?.encode_chat(messages, tools.as_ref(), &prompt.template_variables)
+                self.text()?
+                    .encode_chat(messages, tools.as_ref(), &prompt.template_variables)
             }
-            PromptBody::Turns(_) => self.text()?.encode_chat(&turns.conversation, None, &prompt.template_variables),
+            PromptBody::Turns(_) => {
+                self.text()?
+                    .encode_chat(&turns.conversation, None, &prompt.template_variables)
+            }
         }
     }
 
     fn text(&self) -> Result<&TextModel> {
         self.text.ok_or_else(|| {
-            Diagnostic::error(codes::TOKENIZER, "the prompts are text, but the verifier has no tokenizer").into()
+            Diagnostic::error(
+                codes::TOKENIZER,
+                "the prompts are text, but the verifier has no tokenizer",
+            )
+            .into()
         })
     }
 
@@ -201,7 +232,10 @@ impl Evaluation<'_> {
         plain: Generation,
         speculative: Generation,
     ) -> Result<Outcome> {
-        let text = self.text.map(|text| text.tokenizer.decode(&speculative.output_token_ids)).transpose()?;
+        let text = self
+            .text
+            .map(|text| text.tokenizer.decode(&speculative.output_token_ids))
+            .transpose()?;
         Ok(Outcome {
             id,
             category: prompt.category.clone(),
@@ -246,7 +280,11 @@ impl Turns {
     }
 
     fn id(&self, prompt: &Prompt) -> String {
-        if self.begun > 1 { format!("{}/{}", prompt.id, self.begun) } else { prompt.id.clone() }
+        if self.begun > 1 {
+            format!("{}/{}", prompt.id, self.begun)
+        } else {
+            prompt.id.clone()
+        }
     }
 }
 

@@ -27,7 +27,11 @@ impl ChatTemplate {
     /// A diagnostic where a file cannot be read or the template is not valid Jinja.
     pub fn load(directory: &Path) -> Result<Option<ChatTemplate>> {
         let config_path = directory.join("tokenizer_config.json");
-        let config = if config_path.is_file() { ConfigFile::read(&config_path)?.value } else { Map::new() };
+        let config = if config_path.is_file() {
+            ConfigFile::read(&config_path)?.value
+        } else {
+            Map::new()
+        };
         let own_file = directory.join("chat_template.jinja");
         let (path, source) = if own_file.is_file() {
             let source = fs_err::read_to_string(&own_file).map_err(|error| {
@@ -45,20 +49,41 @@ impl ChatTemplate {
         ChatTemplate::compile(path, source, special_tokens(&config)).map(Some)
     }
 
-    fn compile(path: PathBuf, source: String, special_tokens: Map<String, Value>) -> Result<ChatTemplate> {
+    fn compile(
+        path: PathBuf,
+        source: String,
+        special_tokens: Map<String, Value>,
+    ) -> Result<ChatTemplate> {
         let mut environment = Environment::new();
         // transformers renders with both, so that a block on a line of its own leaves no line behind.
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        environment.set_syntax(syntax.map_err(|error| template_diagnostic(&path, "the template syntax is refused", &error))?);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function("raise_exception", |message: String| -> std::result::Result<Template, minijinja::Error> {
-            Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build();
+        environment.set_syntax(syntax.map_err(|error| {
+            template_diagnostic(&path, "the template syntax is refused", &error)
+        })?);
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_function(
+            "raise_exception",
+            |message: String| -> std::result::Result<Template, minijinja::Error> {
+                Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
+            },
+        );
+        environment.add_function("strftime_now", |format: String| {
+            jiff::Zoned::now().strftime(&format).to_string()
         });
-        environment.add_function("strftime_now", |format: String| jiff::Zoned::now().strftime(&format).to_string());
         environment
             .add_template_owned(NAME, source)
-            .map_err(|error| template_diagnostic(&path, "the chat template is not valid Jinja", &error))?;
-        Ok(ChatTemplate { environment, special_tokens, path })
+            .map_err(|error| {
+                template_diagnostic(&path, "the chat template is not valid Jinja", &error)
+            })?;
+        Ok(ChatTemplate {
+            environment,
+            special_tokens,
+            path,
+        })
     }
 
     /// Renders a conversation; `generation` adds the opening of the assistant's turn, `extra` holds template variables
@@ -75,7 +100,10 @@ impl ChatTemplate {
     ) -> Result<String> {
         let mut context = self.special_tokens.clone();
         context.extend(extra.clone());
-        context.insert("messages".into(), Value::Array(messages.iter().cloned().map(Value::Object).collect()));
+        context.insert(
+            "messages".into(),
+            Value::Array(messages.iter().cloned().map(Value::Object).collect()),
+        );
         context.insert("add_generation_prompt".into(), Value::Bool(generation));
         if let Some(tools) = tools {
             context.insert("tools".into(), tools.clone());
@@ -84,7 +112,13 @@ impl ChatTemplate {
             .environment
             .get_template(NAME)
             .and_then(|template| template.render(Template::from(Serde(&context))))
-            .map_err(|error| template_diagnostic(&self.path, "the chat template refuses the conversation", &error))?;
+            .map_err(|error| {
+                template_diagnostic(
+                    &self.path,
+                    "the chat template refuses the conversation",
+                    &error,
+                )
+            })?;
         Ok(rendered)
     }
 }
@@ -115,7 +149,9 @@ fn special_tokens(config: &Map<String, Value>) -> Map<String, Value> {
 }
 
 fn template_diagnostic(path: &Path, title: &str, error: &minijinja::Error) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(codes::TOKENIZER, title).at(Place::file(path)).note(error.to_string());
+    let mut diagnostic = Diagnostic::error(codes::TOKENIZER, title)
+        .at(Place::file(path))
+        .note(error.to_string());
     if let Some(line) = error.line() {
         diagnostic = diagnostic.note(format!("line {line} of the template"));
     }
@@ -130,7 +166,12 @@ mod tests {
 
     fn template(source: &str) -> ChatTemplate {
         let config = json!({ "bos_token": { "content": "<s>" }, "eos_token": "</s>" });
-        ChatTemplate::compile("template".into(), source.into(), special_tokens(config.as_object().unwrap())).unwrap()
+        ChatTemplate::compile(
+            "template".into(),
+            source.into(),
+            special_tokens(config.as_object().unwrap()),
+        )
+        .unwrap()
     }
 
     fn conversation() -> Vec<Message> {
@@ -147,22 +188,31 @@ mod tests {
         let template = template(
             "{{ bos_token }}{% for m in messages %}\n    {%- if m['role'] == 'system' %}[{{ m.content.strip() }}]\n    {%- else %}<{{ m.role }}>{{ m['content'] }}{{ eos_token }}\n    {%- endif %}\n{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}",
         );
-        let text = template.render(&conversation(), None, true, &Map::new()).unwrap();
+        let text = template
+            .render(&conversation(), None, true, &Map::new())
+            .unwrap();
         assert_eq!(text, "<s>[be brief]<user>2 + 2?</s><assistant>");
     }
 
     #[test]
     fn a_template_that_raises_is_a_diagnostic_with_its_own_words() {
         let template = template("{{ raise_exception('no system role') }}");
-        let error = template.render(&conversation(), None, true, &Map::new()).unwrap_err();
-        let crate::Error::Diagnostics(found) = error else { panic!("not a diagnostic") };
+        let error = template
+            .render(&conversation(), None, true, &Map::new())
+            .unwrap_err();
+        let crate::Error::Diagnostics(found) = error else {
+            panic!("not a diagnostic")
+        };
         assert!(found[0].notes[0].contains("no system role"), "{found:?}");
     }
 
     #[test]
     fn extra_variables_reach_the_template() {
         let template = template("{% if enable_thinking %}think{% else %}answer{% endif %}");
-        let extra = json!({ "enable_thinking": true }).as_object().unwrap().clone();
+        let extra = json!({ "enable_thinking": true })
+            .as_object()
+            .unwrap()
+            .clone();
         assert_eq!(template.render(&[], None, false, &extra).unwrap(), "think");
     }
 }

@@ -61,7 +61,11 @@ pub fn read_prompts(path: &Path, limit: Option<usize>) -> Result<Vec<Prompt>> {
 pub fn parse_prompts(path: &Path, text: &str, limit: Option<usize>) -> Result<Vec<Prompt>> {
     let mut prompts = Vec::new();
     let mut found = Vec::new();
-    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+    for (index, line) in text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+    {
         if limit.is_some_and(|limit| prompts.len() == limit) {
             break;
         }
@@ -74,10 +78,14 @@ pub fn parse_prompts(path: &Path, text: &str, limit: Option<usize>) -> Result<Ve
         return Err(found.into());
     }
     if prompts.is_empty() {
-        return Err(Diagnostic::error(codes::PROMPTS_EMPTY, "the prompts file holds no prompt")
-            .at(Place::file(path))
-            .help("put one JSON object on each line, such as {\"prompt\": \"Once upon a time\"}")
-            .into());
+        return Err(
+            Diagnostic::error(codes::PROMPTS_EMPTY, "the prompts file holds no prompt")
+                .at(Place::file(path))
+                .help(
+                    "put one JSON object on each line, such as {\"prompt\": \"Once upon a time\"}",
+                )
+                .into(),
+        );
     }
     Ok(prompts)
 }
@@ -91,12 +99,19 @@ struct Problem {
 
 impl Problem {
     fn new(title: impl Into<String>) -> Problem {
-        Problem { column: 1, title: title.into(), note: None }
+        Problem {
+            column: 1,
+            title: title.into(),
+            note: None,
+        }
     }
 
     fn diagnostic(self, path: &Path, line: usize) -> Diagnostic {
-        let diagnostic =
-            Diagnostic::error(codes::PROMPT_MALFORMED, self.title).at(Place::text(path, line, self.column));
+        let diagnostic = Diagnostic::error(codes::PROMPT_MALFORMED, self.title).at(Place::text(
+            path,
+            line,
+            self.column,
+        ));
         match self.note {
             Some(note) => diagnostic.note(note),
             None => diagnostic,
@@ -114,48 +129,95 @@ fn parse_line(line: &str, number: usize) -> std::result::Result<Prompt, Problem>
         Some(Value::String(id)) => id.clone(),
         Some(Value::Number(id)) => id.to_string(),
         None | Some(Value::Null) => number.to_string(),
-        Some(other) => return Err(Problem::new(format!("`id` is {}, not a string or a number", kind(other)))),
+        Some(other) => {
+            return Err(Problem::new(format!(
+                "`id` is {}, not a string or a number",
+                kind(other)
+            )));
+        }
     };
     let category = match object.get("category") {
         Some(Value::String(category)) => Some(category.clone()),
         None | Some(Value::Null) => None,
-        Some(other) => return Err(Problem::new(format!("`category` is {}, not a string", kind(other)))),
+        Some(other) => {
+            return Err(Problem::new(format!(
+                "`category` is {}, not a string",
+                kind(other)
+            )));
+        }
     };
     let template_variables = match object.get("chat_template_kwargs") {
         Some(Value::Object(variables)) => variables.clone(),
         None | Some(Value::Null) => Map::new(),
-        Some(other) => return Err(Problem::new(format!("`chat_template_kwargs` is {}, not an object", kind(other)))),
+        Some(other) => {
+            return Err(Problem::new(format!(
+                "`chat_template_kwargs` is {}, not an object",
+                kind(other)
+            )));
+        }
     };
-    Ok(Prompt { id, category, body: body(&object)?, template_variables })
+    Ok(Prompt {
+        id,
+        category,
+        body: body(&object)?,
+        template_variables,
+    })
 }
 
-const SPELLINGS: [&str; 5] = ["prompt_token_ids", "messages", "turns", "conversations", "prompt"];
+const SPELLINGS: [&str; 5] = [
+    "prompt_token_ids",
+    "messages",
+    "turns",
+    "conversations",
+    "prompt",
+];
 
 fn body(object: &Map<String, Value>) -> std::result::Result<PromptBody, Problem> {
-    let spellings: Vec<&str> = SPELLINGS.into_iter().filter(|key| object.contains_key(*key)).collect();
+    let spellings: Vec<&str> = SPELLINGS
+        .into_iter()
+        .filter(|key| object.contains_key(*key))
+        .collect();
     let [spelling] = spellings[..] else {
         let mut problem = Problem::new(match spellings.len() {
             0 => "the line names no prompt".to_owned(),
-            count => format!("the line names {count} prompts: `{}`", spellings.join("`, `")),
+            count => format!(
+                "the line names {count} prompts: `{}`",
+                spellings.join("`, `")
+            ),
         });
-        problem.note = Some(format!("exactly one of `{}` is expected", SPELLINGS.join("`, `")));
+        problem.note = Some(format!(
+            "exactly one of `{}` is expected",
+            SPELLINGS.join("`, `")
+        ));
         return Err(problem);
     };
     let value = &object[spelling];
     match spelling {
         "prompt" => match value {
             Value::String(text) => Ok(PromptBody::Text(text.clone())),
-            other => Err(Problem::new(format!("`prompt` is {}, not a string", kind(other)))),
+            other => Err(Problem::new(format!(
+                "`prompt` is {}, not a string",
+                kind(other)
+            ))),
         },
         "prompt_token_ids" => tokens(value).map(PromptBody::Tokens),
         "turns" => turns(value).map(PromptBody::Turns),
-        "conversations" => messages(spelling, value, share_gpt).map(|messages| conversation(object, messages)),
-        _ => messages(spelling, value, |_, message| Ok(message.clone())).map(|messages| conversation(object, messages)),
+        "conversations" => {
+            messages(spelling, value, share_gpt).map(|messages| conversation(object, messages))
+        }
+        _ => messages(spelling, value, |_, message| Ok(message.clone()))
+            .map(|messages| conversation(object, messages)),
     }
 }
 
 fn conversation(object: &Map<String, Value>, messages: Vec<Message>) -> PromptBody {
-    PromptBody::Messages { messages, tools: object.get("tools").filter(|tools| !tools.is_null()).cloned() }
+    PromptBody::Messages {
+        messages,
+        tools: object
+            .get("tools")
+            .filter(|tools| !tools.is_null())
+            .cloned(),
+    }
 }
 
 fn tokens(value: &Value) -> std::result::Result<Vec<u32>, Problem> {
@@ -163,9 +225,13 @@ fn tokens(value: &Value) -> std::result::Result<Vec<u32>, Problem> {
     list.iter()
         .enumerate()
         .map(|(index, id)| {
-            id.as_u64().and_then(|id| u32::try_from(id).ok()).ok_or_else(|| {
-                Problem::new(format!("`prompt_token_ids[{index}]` is {id}, not a token id"))
-            })
+            id.as_u64()
+                .and_then(|id| u32::try_from(id).ok())
+                .ok_or_else(|| {
+                    Problem::new(format!(
+                        "`prompt_token_ids[{index}]` is {id}, not a token id"
+                    ))
+                })
         })
         .collect()
 }
@@ -176,7 +242,10 @@ fn turns(value: &Value) -> std::result::Result<Vec<String>, Problem> {
         .enumerate()
         .map(|(index, turn)| match turn {
             Value::String(text) => Ok(text.clone()),
-            other => Err(Problem::new(format!("`turns[{index}]` is {}, not a string", kind(other)))),
+            other => Err(Problem::new(format!(
+                "`turns[{index}]` is {}, not a string",
+                kind(other)
+            ))),
         })
         .collect()
 }
@@ -189,7 +258,10 @@ fn messages(
     let mut messages = Vec::new();
     for (index, entry) in list(key, value)?.iter().enumerate() {
         let Value::Object(entry) = entry else {
-            return Err(Problem::new(format!("`{key}[{index}]` is {}, not an object", kind(entry))));
+            return Err(Problem::new(format!(
+                "`{key}[{index}]` is {}, not an object",
+                kind(entry)
+            )));
         };
         let message = read(index, entry)?;
         if !message.get("role").is_some_and(Value::is_string) {
@@ -197,24 +269,37 @@ fn messages(
         }
         messages.push(message);
     }
-    while messages.last().is_some_and(|message| message["role"] == "assistant") {
+    while messages
+        .last()
+        .is_some_and(|message| message["role"] == "assistant")
+    {
         messages.pop();
     }
     if messages.is_empty() {
-        return Err(Problem::new(format!("`{key}` holds nothing but assistant turns")));
+        return Err(Problem::new(format!(
+            "`{key}` holds nothing but assistant turns"
+        )));
     }
     Ok(messages)
 }
 
 /// `{"from": "human", "value": …}` as `{"role": "user", "content": …}`.
 fn share_gpt(index: usize, entry: &Message) -> std::result::Result<Message, Problem> {
-    let role = entry.get("from").or_else(|| entry.get("role")).and_then(Value::as_str).unwrap_or_default();
+    let role = entry
+        .get("from")
+        .or_else(|| entry.get("role"))
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let role = match role {
         "human" | "user" => "user",
         "gpt" | "assistant" | "bot" | "model" => "assistant",
         "system" => "system",
         "tool" | "observation" => "tool",
-        other => return Err(Problem::new(format!("`conversations[{index}]` comes from `{other}`, which is no known role"))),
+        other => {
+            return Err(Problem::new(format!(
+                "`conversations[{index}]` comes from `{other}`, which is no known role"
+            )));
+        }
     };
     let content = entry
         .get("value")
@@ -230,7 +315,10 @@ fn list<'a>(key: &str, value: &'a Value) -> std::result::Result<&'a Vec<Value>, 
     match value {
         Value::Array(list) if list.is_empty() => Err(Problem::new(format!("`{key}` is empty"))),
         Value::Array(list) => Ok(list),
-        other => Err(Problem::new(format!("`{key}` is {}, not a list", kind(other)))),
+        other => Err(Problem::new(format!(
+            "`{key}` is {}, not a list",
+            kind(other)
+        ))),
     }
 }
 
@@ -273,7 +361,10 @@ mod tests {
         let ids: Vec<&str> = prompts.iter().map(|prompt| prompt.id.as_str()).collect();
         assert_eq!(ids, ["a", "81", "4", "5", "6"]);
         assert_eq!(prompts[0].category.as_deref(), Some("qa"));
-        assert_eq!(prompts[1].body, PromptBody::Turns(vec!["one".into(), "two".into()]));
+        assert_eq!(
+            prompts[1].body,
+            PromptBody::Turns(vec!["one".into(), "two".into()])
+        );
         assert_eq!(prompts[2].body, prompts[3].body);
         assert_eq!(prompts[4].body, PromptBody::Tokens(vec![1, 2, 3]));
     }
@@ -301,7 +392,8 @@ mod tests {
 
     #[test]
     fn the_limit_stops_before_later_lines_are_looked_at() {
-        let prompts = parse_prompts(Path::new("p"), "{\"prompt\": \"x\"}\nbroken\n", Some(1)).unwrap();
+        let prompts =
+            parse_prompts(Path::new("p"), "{\"prompt\": \"x\"}\nbroken\n", Some(1)).unwrap();
         assert_eq!(prompts.len(), 1);
     }
 }

@@ -28,9 +28,12 @@ impl TextTokenizer {
                 .into());
         }
         let inner = Tokenizer::from_file(&path).map_err(|error| {
-            Diagnostic::error(codes::TOKENIZER, "`tokenizer.json` is not a tokenizer this build can load")
-                .at(Place::file(&path))
-                .note(error.to_string())
+            Diagnostic::error(
+                codes::TOKENIZER,
+                "`tokenizer.json` is not a tokenizer this build can load",
+            )
+            .at(Place::file(&path))
+            .note(error.to_string())
         })?;
         Ok(TextTokenizer { inner })
     }
@@ -41,7 +44,8 @@ impl TextTokenizer {
     /// A diagnostic where the tokenizer refuses the text.
     pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>> {
         let encoding = self.inner.encode_fast(text, special).map_err(|error| {
-            Diagnostic::error(codes::TOKENIZER, "the tokenizer refuses a text").note(error.to_string())
+            Diagnostic::error(codes::TOKENIZER, "the tokenizer refuses a text")
+                .note(error.to_string())
         })?;
         Ok(encoding.get_ids().to_vec())
     }
@@ -52,14 +56,17 @@ impl TextTokenizer {
     /// A diagnostic where the tokenizer cannot decode an id.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         Ok(self.inner.decode(ids, true).map_err(|error| {
-            Diagnostic::error(codes::TOKENIZER, "the tokenizer cannot decode its own ids").note(error.to_string())
+            Diagnostic::error(codes::TOKENIZER, "the tokenizer cannot decode its own ids")
+                .note(error.to_string())
         })?)
     }
 
     /// The tokenizer's own spelling of one id, special tokens included.
     #[must_use]
     pub fn piece(&self, id: u32) -> String {
-        self.inner.decode(&[id], false).unwrap_or_else(|_| format!("<{id}>"))
+        self.inner
+            .decode(&[id], false)
+            .unwrap_or_else(|_| format!("<{id}>"))
     }
 }
 
@@ -96,7 +103,12 @@ impl TextModel {
     ///
     /// # Errors
     /// A diagnostic where there is no chat template or it refuses the conversation.
-    pub fn encode_chat(&self, messages: &[Message], tools: Option<&Value>, extra: &Map<String, Value>) -> Result<Vec<u32>> {
+    pub fn encode_chat(
+        &self,
+        messages: &[Message],
+        tools: Option<&Value>,
+        extra: &Map<String, Value>,
+    ) -> Result<Vec<u32>> {
         let template = self.template.as_ref().ok_or_else(|| {
             Diagnostic::error(codes::TOKENIZER, "the prompt is a conversation, but the verifier has no chat template")
                 .at(Place::file(self.directory.join("tokenizer_config.json")))

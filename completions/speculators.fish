@@ -1,0 +1,150 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_speculators_global_optspecs
+    string join \n q/quiet v/verbose color= no-progress h/help V/version
+end
+
+function __fish_speculators_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_speculators_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_speculators_using_subcommand
+    set -l cmd (__fish_speculators_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c speculators -n "__fish_speculators_needs_command" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c speculators -n "__fish_speculators_needs_command" -s q -l quiet -d 'Say less; twice silences warnings too'
+complete -c speculators -n "__fish_speculators_needs_command" -s v -l verbose -d 'Say more'
+complete -c speculators -n "__fish_speculators_needs_command" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speculators -n "__fish_speculators_needs_command" -s V -l version -d 'Print version'
+complete -c speculators -n "__fish_speculators_needs_command" -f -a "convert" -d 'Rewrite a head in the layout that vLLM serves'
+complete -c speculators -n "__fish_speculators_needs_command" -f -a "validate" -d 'Check that a head will load and can accept tokens'
+complete -c speculators -n "__fish_speculators_needs_command" -f -a "inspect" -d 'Show what is in a checkpoint'
+complete -c speculators -n "__fish_speculators_needs_command" -f -a "eval" -d 'Measure acceptance and latency of a head, offline'
+complete -c speculators -n "__fish_speculators_needs_command" -f -a "doctor" -d 'Show what this machine offers'
+complete -c speculators -n "__fish_speculators_needs_command" -f -a "explain" -d 'Explain a diagnostic code'
+complete -c speculators -n "__fish_speculators_needs_command" -f -a "completions" -d 'Print shell completions, or write them and the man pages'
+complete -c speculators -n "__fish_speculators_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l verifier -d 'Directory of the verifier; its config is read, its weights are not' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l algorithm -d 'Kind of head; recognized from the tensors where it is left out' -r -f -a "eagle3\t'EAGLE-3'"
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -s o -l output-path -d 'Where to write the converted checkpoint' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l algorithm-kwargs -d 'Options as a JSON object, in the spelling of the Python package' -r
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l validate-device -d 'Accepted for scripts that pass it; the output is always validated, on the CPU' -r
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l verifier-name -d 'What the output calls its verifier [default: the path given]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l num-speculative-tokens -d 'Draft tokens per step that the output asks for [default: 3]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l aux-layers -d 'Verifier layers the head reads, each counted as "after this many layers have run"' -r
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l aux-convention -d 'What the source\'s own layer ids count' -r -f -a "input\t'The layer whose input is read: id k is the state after k layers'
+output\t'The layer whose output is read: id k is the state after k + 1 layers'"
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l norm-before-residual -d 'The first layer\'s residual is the normalized `fc` output' -r -f -a "true\t''
+false\t''"
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l norm-before-fc -d 'One norm over the concatenated layers before `fc`' -r -f -a "true\t''
+false\t''"
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l fc-norm -d 'One norm per layer before `fc`' -r -f -a "true\t''
+false\t''"
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l norm-output -d 'The normalized output is fed to the next draft step' -r -f -a "true\t''
+false\t''"
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l rope-theta -d 'Base of the rotary frequencies' -r
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l head-dim -d 'Channels per attention head' -r
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l format -d 'Form of the report' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l strict -d 'Refuse wherever something would have to be guessed'
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l dry-run -d 'Show the plan and write nothing'
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l force -d 'Replace the output if it exists'
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -s q -l quiet -d 'Say less; twice silences warnings too'
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -s v -l verbose -d 'Say more'
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speculators -n "__fish_speculators_using_subcommand validate" -l verifier -d 'Directory of the verifier it is to run with' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand validate" -l deny -d 'Findings that make the checkpoint not valid, besides errors' -r -f -a "warnings\t'Warnings count as errors'"
+complete -c speculators -n "__fish_speculators_using_subcommand validate" -l format -d 'Form of the report' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c speculators -n "__fish_speculators_using_subcommand validate" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c speculators -n "__fish_speculators_using_subcommand validate" -l no-scan -d 'Do not look at the values of the weights'
+complete -c speculators -n "__fish_speculators_using_subcommand validate" -s q -l quiet -d 'Say less; twice silences warnings too'
+complete -c speculators -n "__fish_speculators_using_subcommand validate" -s v -l verbose -d 'Say more'
+complete -c speculators -n "__fish_speculators_using_subcommand validate" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand validate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speculators -n "__fish_speculators_using_subcommand inspect" -l format -d 'Form of the report' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c speculators -n "__fish_speculators_using_subcommand inspect" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c speculators -n "__fish_speculators_using_subcommand inspect" -l tensors -d 'List the tensors'
+complete -c speculators -n "__fish_speculators_using_subcommand inspect" -s q -l quiet -d 'Say less; twice silences warnings too'
+complete -c speculators -n "__fish_speculators_using_subcommand inspect" -s v -l verbose -d 'Say more'
+complete -c speculators -n "__fish_speculators_using_subcommand inspect" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l verifier -d 'Directory of the verifier: config, safetensors, tokenizer' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l speculator -d 'Directory of the head, in any layout that `inspect` recognizes' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l prompts -d 'Prompts, one JSON object a line' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l num-speculative-tokens -d 'Draft tokens per step [default: what the checkpoint asks for]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l max-new-tokens -d 'Output limit per request, in tokens [default: 256; 64 in the demonstration]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l limit -d 'Take only the first prompts' -r
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l threads -d 'Worker threads [default: one per core]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l format -d 'Form of the report' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l outputs -d 'Write ids, text and accepted tokens per step of each request' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l compare -d 'Compare with another engine\'s outputs (`id`, `output_token_ids` a line) and show where logits tie' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l demo -d 'Evaluate the head that comes with this program; nothing else is needed'
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l force -d 'Replace the outputs file if it exists'
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -s q -l quiet -d 'Say less; twice silences warnings too'
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -s v -l verbose -d 'Say more'
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speculators -n "__fish_speculators_using_subcommand doctor" -l format -d 'Form of the report' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c speculators -n "__fish_speculators_using_subcommand doctor" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c speculators -n "__fish_speculators_using_subcommand doctor" -l bandwidth -d 'Measure the memory\'s read bandwidth; takes a second and 1 GiB'
+complete -c speculators -n "__fish_speculators_using_subcommand doctor" -s q -l quiet -d 'Say less; twice silences warnings too'
+complete -c speculators -n "__fish_speculators_using_subcommand doctor" -s v -l verbose -d 'Say more'
+complete -c speculators -n "__fish_speculators_using_subcommand doctor" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speculators -n "__fish_speculators_using_subcommand explain" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c speculators -n "__fish_speculators_using_subcommand explain" -s q -l quiet -d 'Say less; twice silences warnings too'
+complete -c speculators -n "__fish_speculators_using_subcommand explain" -s v -l verbose -d 'Say more'
+complete -c speculators -n "__fish_speculators_using_subcommand explain" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speculators -n "__fish_speculators_using_subcommand completions" -l write-to -d 'Write the completions of every shell and all man pages into this directory' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand completions" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c speculators -n "__fish_speculators_using_subcommand completions" -l check -d 'Write nothing; exit with 1 where a file in that directory is stale or missing'
+complete -c speculators -n "__fish_speculators_using_subcommand completions" -s q -l quiet -d 'Say less; twice silences warnings too'
+complete -c speculators -n "__fish_speculators_using_subcommand completions" -s v -l verbose -d 'Say more'
+complete -c speculators -n "__fish_speculators_using_subcommand completions" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert validate inspect eval doctor explain completions help" -f -a "convert" -d 'Rewrite a head in the layout that vLLM serves'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert validate inspect eval doctor explain completions help" -f -a "validate" -d 'Check that a head will load and can accept tokens'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert validate inspect eval doctor explain completions help" -f -a "inspect" -d 'Show what is in a checkpoint'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert validate inspect eval doctor explain completions help" -f -a "eval" -d 'Measure acceptance and latency of a head, offline'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert validate inspect eval doctor explain completions help" -f -a "doctor" -d 'Show what this machine offers'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert validate inspect eval doctor explain completions help" -f -a "explain" -d 'Explain a diagnostic code'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert validate inspect eval doctor explain completions help" -f -a "completions" -d 'Print shell completions, or write them and the man pages'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert validate inspect eval doctor explain completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
