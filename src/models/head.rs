@@ -13,19 +13,22 @@
 //!
 //! A later draft step takes `y` (`z` with `norm_output`) in place of `g`: the verifier has not seen that token yet.
 
+mod fit;
+mod output;
+mod shapes;
+
 use std::sync::Arc;
 
-use speculators_formats::head::DraftLayer;
-use speculators_formats::{Diagnostic, Head, HeadDescription, Place, codes};
+use speculators_formats::{Head, HeadDescription};
 use speculators_kernels::{EmbeddingTable, Sampling, cpu};
 
-use super::attention::{AttentionShape, Pass};
+use super::attention::Pass;
 use super::cache::Cache;
-use super::mlp::{MlpShape, activation};
+use super::layer::Layer;
 use super::precision::Precision;
 use super::rotary::Rotary;
 use super::scratch::{LayerScratch, Scratch};
-use super::verifier::{Layer, Verifier, same_rows};
+use super::verifier::{Verifier, in_pool, same_rows};
 use super::weights::{Linear, Weights};
 use crate::Result;
 
@@ -82,7 +85,7 @@ impl DraftHead {
         let description = head.description.clone();
         let precision = verifier.precision();
         let weights = Weights::new(head, precision);
-        for problem in misfits(head, verifier) {
+        for problem in fit::misfits(head, verifier) {
             weights.report(problem);
         }
         let (hidden, target) = (description.hidden_size, description.target_hidden_size);
@@ -109,12 +112,12 @@ impl DraftHead {
         let hidden_norm = weights.vector("layers.0.hidden_norm.weight", hidden);
         let layers = (0..description.num_hidden_layers)
             .map(|index| {
-                let (attention, mlp) = shapes(&description, index, precision);
+                let (attention, mlp) = shapes::shapes(&description, index, precision);
                 Layer::load(&weights, &format!("layers.{index}"), attention, mlp)
             })
             .collect::<Result<Vec<_>>>()?;
         let norm = weights.vector("norm.weight", hidden);
-        let (lm_head, verifier_ids) = output(head, &weights, verifier)?;
+        let (lm_head, verifier_ids) = output::output(head, &weights, verifier)?;
         weights.finish(std::iter::empty())?;
         let rotary = Rotary::new(
             &description.rope,
@@ -247,6 +250,19 @@ impl DraftHead {
             rows,
             features.len() / hidden,
         )?;
+        in_pool(|| self.run(tokens, positions, visible, features, cache, pass))
+    }
+
+    fn run(
+        &self,
+        tokens: &[u32],
+        positions: &[u32],
+        visible: &[u32],
+        features: &mut [f32],
+        cache: &mut Cache,
+        pass: &mut HeadPass,
+    ) -> Result<()> {
+        let (rows, hidden) = (tokens.len(), self.description.hidden_size);
         let last = positions.iter().copied().max().unwrap_or(0) as usize;
         let rope = self.rotary.table(last + 1);
         let shared = Pass {
@@ -382,118 +398,4 @@ fn spread(source: &[f32], width: usize, target: &mut [f32], from: usize) {
     {
         target[from..from + width].copy_from_slice(row);
     }
-}
-
-/// The output matrix with its rows in the order of their verifier ids: then the first of equal logits is the one
-/// with the smallest verifier id, which is the one that an engine scattering them into the whole vocabulary takes.
-fn output(
-    head: &Head,
-    weights: &Weights,
-    verifier: &Verifier,
-) -> Result<(Arc<Linear>, Option<Vec<u32>>)> {
-    let description = &head.description;
-    match head.vocabulary_map()? {
-        Some(map) => {
-            let mut order: Vec<usize> = (0..map.draft_to_target.len()).collect();
-            order.sort_by_key(|draft| map.draft_to_target[*draft]);
-            let ids = order
-                .iter()
-                .map(|draft| map.draft_to_target[*draft])
-                .collect();
-            let matrix = weights.permuted("lm_head.weight", &order, description.hidden_size)?;
-            Ok((Arc::new(matrix), Some(ids)))
-        }
-        // A head that drafts over the whole vocabulary may leave its output matrix to the verifier.
-        None if !weights.has("lm_head.weight")
-            && description.hidden_size == verifier.config().hidden_size =>
-        {
-            Ok((Arc::clone(verifier.lm_head()), None))
-        }
-        None => {
-            let parts = [("lm_head".to_string(), description.draft_vocab_size)];
-            Ok((
-                Arc::new(weights.linear(&parts, description.hidden_size, false)?),
-                None,
-            ))
-        }
-    }
-}
-
-/// Where head and verifier do not belong together.
-fn misfits(head: &Head, verifier: &Verifier) -> Vec<Diagnostic> {
-    let (description, config) = (&head.description, verifier.config());
-    let error =
-        |code, title| Diagnostic::error(code, title).at(Place::file(head.checkpoint.root()));
-    let mut found = Vec::new();
-    if description.target_hidden_size != config.hidden_size {
-        let title = format!(
-            "the head reads a hidden size of {}, the verifier has {}",
-            description.target_hidden_size, config.hidden_size
-        );
-        found.push(error(codes::HIDDEN_SIZE, title));
-    }
-    if description.vocab_size != config.vocab_size {
-        let title = format!(
-            "the head was built for {} tokens, the verifier has {}",
-            description.vocab_size, config.vocab_size
-        );
-        found.push(error(codes::VOCABULARY, title));
-    }
-    if !description.own_embeddings && description.hidden_size != config.hidden_size {
-        let title = format!(
-            "the head has no embeddings of its own, and the verifier's are {} wide instead of {}",
-            config.hidden_size, description.hidden_size
-        );
-        found.push(error(codes::HIDDEN_SIZE, title));
-    }
-    if let Some(layer) = description
-        .aux_layer_ids
-        .iter()
-        .find(|layer| **layer > config.num_hidden_layers)
-    {
-        let title = format!(
-            "auxiliary layer {layer} lies outside the verifier, which has {}",
-            config.num_hidden_layers
-        );
-        found.push(error(codes::AUX_LAYER_RANGE, title));
-    }
-    if description.aux_layer_ids.is_empty() {
-        let title = "the auxiliary layer ids are not written down".to_string();
-        found.push(error(codes::AUX_LAYERS_MISSING, title));
-    }
-    found
-}
-
-fn shapes(
-    description: &HeadDescription,
-    layer: usize,
-    precision: Precision,
-) -> (AttentionShape, MlpShape) {
-    let (hidden_size, rounding) = (description.hidden_size, precision.rounding());
-    let attention = AttentionShape {
-        // The first layer reads embedding and feature side by side.
-        inputs: if layer == 0 {
-            2 * hidden_size
-        } else {
-            hidden_size
-        },
-        hidden_size,
-        heads: description.num_attention_heads,
-        kv_heads: description.num_key_value_heads,
-        head_dim: description.head_dim,
-        window: description.sliding_window.get(layer).copied().flatten(),
-        bias: description.attention_bias,
-        output_bias: description.attention_bias,
-        qk_norm: description.draft_layer == DraftLayer::Qwen3,
-        epsilon: description.rms_norm_eps as f32,
-        rounding,
-    };
-    let mlp = MlpShape {
-        hidden_size,
-        intermediate_size: description.intermediate_size,
-        bias: description.mlp_bias,
-        activation: activation(description.hidden_act),
-        rounding,
-    };
-    (attention, mlp)
 }

@@ -7,6 +7,7 @@
 mod attention;
 mod cache;
 mod head;
+mod layer;
 mod mlp;
 mod precision;
 mod rotary;

@@ -10,41 +10,15 @@ use std::sync::Arc;
 use speculators_formats::{Checkpoint, Diagnostic, Place, VerifierConfig, codes};
 use speculators_kernels::{EmbeddingTable, Rounding, cpu};
 
-use super::attention::{Attention, AttentionShape, Pass};
+use super::attention::{AttentionShape, Pass};
 use super::cache::Cache;
-use super::mlp::{Mlp, MlpShape, activation};
+use super::layer::Layer;
+use super::mlp::{MlpShape, activation};
 use super::precision::Precision;
 use super::rotary::Rotary;
 use super::scratch::{LayerScratch, Scratch};
 use super::weights::{Linear, Weights};
 use crate::Result;
-
-/// One pre-norm decoder layer.
-#[derive(Debug)]
-pub(crate) struct Layer {
-    pub(crate) input_norm: Vec<f32>, // [hidden]
-    pub(crate) attention: Attention,
-    pub(crate) post_attention_norm: Vec<f32>, // [hidden]
-    pub(crate) mlp: Mlp,
-}
-
-impl Layer {
-    /// Takes the tensors below `prefix`, which does not end in a dot.
-    pub(crate) fn load(
-        weights: &Weights,
-        prefix: &str,
-        attention: AttentionShape,
-        mlp: MlpShape,
-    ) -> Result<Layer> {
-        let norm = |name: &str| weights.vector(&format!("{prefix}.{name}.weight"), mlp.hidden_size);
-        Ok(Layer {
-            input_norm: norm("input_layernorm"),
-            attention: Attention::load(weights, &format!("{prefix}.self_attn"), attention)?,
-            post_attention_norm: norm("post_attention_layernorm"),
-            mlp: Mlp::load(weights, &format!("{prefix}.mlp"), mlp)?,
-        })
-    }
-}
 
 /// A verifier in memory. It holds no state of a text: that is in [`Cache`] and [`VerifierPass`].
 #[derive(Debug)]
@@ -244,8 +218,21 @@ impl Verifier {
         auxiliary: &[usize],
         pass: &mut VerifierPass,
     ) -> Result<()> {
-        let (rows, hidden) = (tokens.len(), self.config.hidden_size);
+        let rows = tokens.len();
         same_rows("Verifier::forward", "positions", rows, positions.len())?;
+        in_pool(|| self.run(tokens, positions, visible, cache, auxiliary, pass))
+    }
+
+    fn run(
+        &self,
+        tokens: &[u32],
+        positions: &[u32],
+        visible: &[u32],
+        cache: &mut Cache,
+        auxiliary: &[usize],
+        pass: &mut VerifierPass,
+    ) -> Result<()> {
+        let (rows, hidden) = (tokens.len(), self.config.hidden_size);
         let last = positions.iter().copied().max().unwrap_or(0) as usize;
         let rope = self.rotary.table(last + 1);
         let shared = Pass {
@@ -325,6 +312,12 @@ impl Verifier {
     pub(crate) fn lm_head(&self) -> &Arc<Linear> {
         &self.lm_head
     }
+}
+
+/// Does some work on a thread of the pool: from there an operation need not wake the pool first, which would be done
+/// a few times for each layer.
+pub(crate) fn in_pool<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    rayon::scope(|_| work())
 }
 
 /// `found == expected`, or an error that names the argument.
