@@ -20,6 +20,8 @@ pub(crate) trait Lanes: Copy {
     fn store(self) -> [f32; LANES];
     fn add(self, other: Self) -> Self;
     fn multiply(self, other: Self) -> Self;
+    /// `self * other + sum`, rounded once.
+    fn multiply_add(self, other: Self, sum: Self) -> Self;
     /// `other` where it is larger, else `self`; a NaN in `other` is passed over.
     fn larger(self, other: Self) -> Self;
 }
@@ -52,6 +54,10 @@ impl Lanes for [f32; LANES] {
     #[inline(always)]
     fn multiply(self, other: Self) -> Self {
         std::array::from_fn(|lane| self[lane] * other[lane])
+    }
+    #[inline(always)]
+    fn multiply_add(self, other: Self, sum: Self) -> Self {
+        std::array::from_fn(|lane| self[lane].mul_add(other[lane], sum[lane]))
     }
     #[inline(always)]
     fn larger(self, other: Self) -> Self {
@@ -110,6 +116,10 @@ mod x86 {
         #[inline(always)]
         fn multiply(self, other: Self) -> Self {
             unsafe { _mm512_mul_ps(self, other) }
+        }
+        #[inline(always)]
+        fn multiply_add(self, other: Self, sum: Self) -> Self {
+            unsafe { _mm512_fmadd_ps(self, other, sum) }
         }
         #[inline(always)]
         fn larger(self, other: Self) -> Self {
@@ -178,6 +188,15 @@ mod x86 {
                 Halves(
                     _mm256_mul_ps(self.0, other.0),
                     _mm256_mul_ps(self.1, other.1),
+                )
+            }
+        }
+        #[inline(always)]
+        fn multiply_add(self, other: Self, sum: Self) -> Self {
+            unsafe {
+                Halves(
+                    _mm256_fmadd_ps(self.0, other.0, sum.0),
+                    _mm256_fmadd_ps(self.1, other.1, sum.1),
                 )
             }
         }
