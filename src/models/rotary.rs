@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use speculators_formats::Rope;
+use speculators_formats::{Rope, RopeScaling};
 use speculators_kernels::{RopeTable, Rounding};
 
 /// Positions are tabulated from this many on, then twice as many each time.
@@ -26,8 +26,9 @@ impl Rotary {
         max_position_embeddings: usize,
         rounding: Rounding,
     ) -> Rotary {
-        let (inverse_frequencies, attention_scaling) =
+        let (exact, attention_scaling) =
             rope.inverse_frequencies(head_dim, max_position_embeddings, max_position_embeddings);
+        let inverse_frequencies = single_precision(rope, &exact);
         let table = Arc::new(RopeTable::new(
             &inverse_frequencies,
             attention_scaling,
@@ -56,4 +57,46 @@ impl Rotary {
         }
         Arc::clone(&table)
     }
+}
+
+/// The frequencies with the roundings of PyTorch, which computes them in single precision step by step: one in three
+/// is off by a last bit, and at position 1000 that bit is one of the cosine's as bfloat16 has it.
+fn single_precision(rope: &Rope, exact: &[f64]) -> Vec<f64> {
+    let dim = 2.0 * exact.len() as f32;
+    let plain = |theta: f64, index: usize| {
+        let exponent = f64::from(2.0 * index as f32 / dim);
+        1.0 / theta.powf(exponent) as f32
+    };
+    (0..exact.len())
+        .map(|index| {
+            let frequency = plain(rope.theta, index);
+            let RopeScaling::Llama3 {
+                factor,
+                low_freq_factor,
+                high_freq_factor,
+                original_max_position_embeddings,
+            } = rope.scaling
+            else {
+                // Whatever the other scalings multiply with, they leave the rounding of the plain frequency in.
+                let unscaled = rope.theta.powf(-2.0 * index as f64 / f64::from(dim));
+                return f64::from((f64::from(frequency) * (exact[index] / unscaled)) as f32);
+            };
+            let (factor, low, high) = (
+                factor as f32,
+                low_freq_factor as f32,
+                high_freq_factor as f32,
+            );
+            let trained = original_max_position_embeddings as f32;
+            let wavelength = std::f32::consts::TAU / frequency;
+            let scaled = if wavelength < trained / high {
+                frequency
+            } else if wavelength > trained / low {
+                frequency / factor
+            } else {
+                let smooth = (trained / wavelength - low) / (high - low);
+                (1.0 - smooth) * frequency / factor + smooth * frequency
+            };
+            f64::from(scaled)
+        })
+        .collect()
 }
