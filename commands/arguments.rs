@@ -76,22 +76,15 @@ pub enum Format {
     Json,
 }
 
-/// The subcommands.
+/// The subcommands; their help stands at their arguments.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Rewrite a head in the layout that vLLM serves
     Convert(ConvertArguments),
-    /// Check that a head will load and can accept tokens
     Validate(ValidateArguments),
-    /// Show what is in a checkpoint
     Inspect(InspectArguments),
-    /// Measure acceptance and latency of a head, offline
     Eval(EvalArguments),
-    /// Show what this machine offers
     Doctor(DoctorArguments),
-    /// Explain a diagnostic code
     Explain(ExplainArguments),
-    /// Print shell completions, or write them and the man pages
     Completions(CompletionsArguments),
 }
 

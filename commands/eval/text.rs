@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use speculators::evaluation::{Comparison, Difference, Report};
+use speculators::decoding::Chooser;
+use speculators::evaluation::{AcceptanceDifference, Comparison, Difference, Report};
 use speculators::text::TextModel;
 
 use crate::tables;
@@ -151,24 +152,69 @@ fn write_comparison(
             comparison.without_reference.join(", ")
         )?;
     }
-    if comparison.differences.is_empty() {
-        return Ok(());
+    if !comparison.differences.is_empty() {
+        let titles = [
+            "request", "position", "ours", "logit", "theirs", "logit", "verdict",
+        ];
+        let mut table = tables::numbers(&titles);
+        for difference in &comparison.differences {
+            table.add_row([
+                difference.id.clone(),
+                difference.position.to_string(),
+                token(difference.ours, text),
+                logit(difference.our_logit),
+                token(difference.theirs, text),
+                logit(difference.their_logit),
+                verdict(difference),
+            ]);
+        }
+        writeln!(output, "{}", table.trim_fmt())?;
     }
-    let mut table = tables::numbers(&[
-        "request", "position", "ours", "logit", "theirs", "logit", "verdict",
-    ]);
-    for difference in &comparison.differences {
-        table.add_row([
-            difference.id.clone(),
-            difference.position.to_string(),
-            token(difference.ours, text),
-            logit(difference.our_logit),
-            token(difference.theirs, text),
-            logit(difference.their_logit),
-            verdict(difference),
-        ]);
+    if comparison.acceptance_compared > 0 {
+        writeln!(
+            output,
+            "{} of {} requests accept the same draft tokens in every step",
+            comparison.acceptance_identical, comparison.acceptance_compared
+        )?;
     }
-    writeln!(output, "{}", table.trim_fmt())
+    for difference in &comparison.acceptance_differences {
+        write_acceptance(difference, text, output)?;
+    }
+    Ok(())
+}
+
+fn write_acceptance(
+    difference: &AcceptanceDifference,
+    text: Option<&TextModel>,
+    output: &mut impl Write,
+) -> io::Result<()> {
+    let count =
+        |accepted: Option<usize>| accepted.map_or("none".to_owned(), |count| count.to_string());
+    writeln!(
+        output,
+        "{}: step {} accepted {}, the reference {}",
+        difference.id,
+        difference.step,
+        count(difference.ours),
+        count(difference.theirs)
+    )?;
+    for tie in &difference.near_ties {
+        let by = match tie.by {
+            Chooser::Head => "the head",
+            Chooser::Verifier => "the verifier",
+        };
+        let choice = &tie.choice;
+        writeln!(
+            output,
+            "  near tie: after {} draft tokens {by} took {} ({}) over {} ({})",
+            tie.depth,
+            token(Some(choice.token), text),
+            choice.logit,
+            token(Some(choice.runner_up), text),
+            choice.runner_up_logit
+        )?;
+    }
+    Ok(())
 }
 
 fn verdict(difference: &Difference) -> String {

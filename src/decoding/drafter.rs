@@ -3,7 +3,7 @@
 use speculators_kernels::causal_bits;
 
 use crate::Result;
-use crate::models::{Cache, DraftHead, HeadPass};
+use crate::models::{Cache, Choice, DraftHead, HeadPass};
 
 /// A head and what it has taken in of one text.
 pub(crate) struct Drafter<'a> {
@@ -38,10 +38,10 @@ impl<'a> Drafter<'a> {
     }
 
     /// Drafts `count` tokens after those taken in: each is the most likely one after the draft so far.
-    pub(crate) fn draft(&mut self, count: usize, drafted: &mut Vec<u32>) -> Result<()> {
+    pub(crate) fn draft(&mut self, count: usize, drafted: &mut Vec<Choice>) -> Result<()> {
         drafted.clear();
         for index in 0..count {
-            if let Some(&token) = drafted.last() {
+            if let Some(&Choice { token, .. }) = drafted.last() {
                 if index == 1 {
                     // Of the rows taken in, the last one is drafted from.
                     let width = self.head.description().hidden_size;

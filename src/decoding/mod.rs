@@ -17,5 +17,5 @@ mod speculation;
 
 pub use limits::Limits;
 pub use plain::{generate, generate_with, next_logits};
-pub use record::{FinishReason, Generation, StepRecord};
+pub use record::{Chooser, FinishReason, Generation, NearTie, StepRecord};
 pub use speculation::{MAX_SPECULATIVE_TOKENS, speculate, speculate_with};

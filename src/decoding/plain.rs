@@ -52,7 +52,11 @@ pub fn generate_with(
         let begin = Instant::now();
         let context_length = sequence.len();
         let root: Vec<u32> = sequence.last().into_iter().collect();
-        let choices = sequence.choices(&root)?.to_vec();
+        let choices: Vec<u32> = sequence
+            .choices(&root)?
+            .iter()
+            .map(|choice| choice.token)
+            .collect();
         let verify = begin.elapsed();
         finish = sequence.advance(context_length - 1, &choices, limits).1;
         let step = StepRecord {

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
+use crate::models::Choice;
+
 /// One verifier pass after the prompt's.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StepRecord {
     /// Tokens before the step: prompt and output so far.
     pub context_length: usize,
@@ -13,12 +17,36 @@ pub struct StepRecord {
     pub accepted: usize,
     /// Tokens added to the output: one more than accepted, fewer where the text ended among them.
     pub emitted: usize,
+    /// Choices that rounding may have decided.
+    pub near_ties: Vec<NearTie>,
     /// Time of the head: taking in the tokens of the step before, and drafting.
     pub draft: Duration,
     /// Time of the verifier.
     pub verify: Duration,
     /// Time of everything else.
     pub other: Duration,
+}
+
+/// Who made a choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Chooser {
+    /// The head, when it drafted.
+    Head,
+    /// The verifier.
+    Verifier,
+}
+
+/// A choice between logits within one bfloat16 step of each other: another engine may have taken the other token.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct NearTie {
+    /// Who chose.
+    pub by: Chooser,
+    /// After how many draft tokens of the step.
+    pub depth: usize,
+    /// Between what.
+    #[serde(flatten)]
+    pub choice: Choice,
 }
 
 /// Why an output ended.
@@ -44,7 +72,7 @@ impl FinishReason {
 }
 
 /// An output and how it came about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Generation {
     /// The output, an end token included.
     pub output_token_ids: Vec<u32>,

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use speculators_kernels::{Sampling, causal_bits, cpu};
+use speculators_kernels::causal_bits;
 
 use super::limits::Limits;
 use super::record::FinishReason;
 use crate::Result;
-use crate::models::{Cache, Verifier, VerifierPass};
+use crate::models::{Cache, Choice, Verifier, VerifierPass, choose};
 
 /// Rows of one pass over a prompt: enough to be bound by arithmetic, few enough for small buffers.
 const PROMPT_ROWS: usize = 256;
@@ -21,7 +21,7 @@ pub(crate) struct Sequence<'a> {
     cache: Cache,
     pass: VerifierPass,
     logits: Vec<f32>,
-    choices: Vec<u32>,
+    choices: Vec<Choice>,
 }
 
 impl<'a> Sequence<'a> {
@@ -92,10 +92,10 @@ impl<'a> Sequence<'a> {
     }
 
     /// What the verifier chooses after each of `tokens`, the first of which is the last token of the text.
-    pub(crate) fn choices(&mut self, tokens: &[u32]) -> Result<&[u32]> {
+    pub(crate) fn choices(&mut self, tokens: &[u32]) -> Result<&[Choice]> {
         self.run(tokens)?;
         self.verifier.logits(self.pass.hidden(), &mut self.logits)?;
-        self.choose(tokens.len())?;
+        self.choose()?;
         Ok(&self.choices)
     }
 
@@ -137,22 +137,12 @@ impl<'a> Sequence<'a> {
     fn choose_after(&mut self, row: usize) -> Result<u32> {
         self.verifier
             .logits(self.pass.hidden_row(row), &mut self.logits)?;
-        self.choose(1)?;
-        Ok(self.choices[0])
+        self.choose()?;
+        Ok(self.choices[0].token)
     }
 
-    fn choose(&mut self, rows: usize) -> Result<()> {
-        self.choices.resize(rows, 0);
-        // Greedy choices need no noise, hence no positions that matter.
-        let positions = vec![0; rows];
+    fn choose(&mut self) -> Result<()> {
         let width = self.verifier.config().vocab_size;
-        cpu::sample(
-            &self.logits,
-            width,
-            &Sampling::greedy(),
-            &positions,
-            &mut self.choices,
-        )?;
-        Ok(())
+        choose(&self.logits, width, |column| column, &mut self.choices)
     }
 }

@@ -9,10 +9,10 @@ use speculators_kernels::cpu;
 use super::drafter::Drafter;
 use super::limits::Limits;
 use super::plain::{lap, room, stop_if};
-use super::record::{Generation, StepRecord};
+use super::record::{Chooser, Generation, NearTie, StepRecord};
 use super::sequence::Sequence;
 use crate::Result;
-use crate::models::{DraftHead, Verifier};
+use crate::models::{Choice, DraftHead, Verifier};
 
 /// The longest chain that can be drafted: with its root it fills two words of a mask.
 pub const MAX_SPECULATIVE_TOKENS: usize = 63;
@@ -82,6 +82,7 @@ pub fn speculate_with(
     // Positions that the last verifier pass has covered, rejected ones included.
     let mut covered = prompt.len();
     let mut fresh: Vec<u32> = Vec::new();
+    let mut choices = Vec::new();
     let mut drafted = Vec::new();
     let mut steps = Vec::new();
     let finish = loop {
@@ -98,10 +99,13 @@ pub fn speculate_with(
                 let width = head.auxiliary_layers().len() * verifier.config().hidden_size;
                 drafter.extend(&fresh, &sequence.auxiliary()[..fresh.len() * width])?;
             }
-            drafter.draft(num_speculative_tokens, &mut drafted)?;
+            drafter.draft(num_speculative_tokens, &mut choices)?;
+            drafted.clear();
+            drafted.extend(choices.iter().map(|choice| choice.token));
         } else {
             // Where a chain would lead beyond what the head can see, vLLM has token 0 verified in its place, and
             // counts it.
+            choices.clear();
             drafted.clear();
             drafted.resize(num_speculative_tokens, 0);
         }
@@ -112,7 +116,10 @@ pub fn speculate_with(
         let mut chain: Vec<u32> = sequence.last().into_iter().collect();
         chain.extend_from_slice(&drafted);
         let parents: Vec<i32> = (-1..drafted.len() as i32).collect();
-        let accepted = cpu::accept(&parents, &chain, sequence.choices(&chain)?)?;
+        let verified = sequence.choices(&chain)?;
+        let targets: Vec<u32> = verified.iter().map(|choice| choice.token).collect();
+        let accepted = cpu::accept(&parents, &chain, &targets)?;
+        let near_ties = near_ties(&choices, verified, accepted.path.len());
         let verify = lap(&mut mark);
 
         fresh.clear();
@@ -126,6 +133,7 @@ pub fn speculate_with(
             proposed: drafted.clone(),
             accepted: accepted.path.len(),
             emitted,
+            near_ties,
             draft,
             verify,
             other: begin.elapsed().saturating_sub(draft + verify),
@@ -140,6 +148,23 @@ pub fn speculate_with(
         prefill,
         total: start.elapsed(),
     })
+}
+
+/// The close choices of a step that mattered: all drafted ones up to the first that was rejected, and the verifier's
+/// there.
+fn near_ties(drafted: &[Choice], verified: &[Choice], accepted: usize) -> Vec<NearTie> {
+    let relevant = |by, choices: &[Choice]| {
+        choices
+            .iter()
+            .take(accepted + 1)
+            .enumerate()
+            .filter(|(_, choice)| choice.is_near_tie())
+            .map(|(depth, &choice)| NearTie { by, depth, choice })
+            .collect::<Vec<_>>()
+    };
+    let mut near_ties = relevant(Chooser::Head, drafted);
+    near_ties.extend(relevant(Chooser::Verifier, verified));
+    near_ties
 }
 
 fn check_count(tokens: usize) -> Result<()> {

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use speculators_formats::{Diagnostic, Place, codes};
 
 use crate::Result;
-use crate::decoding::next_logits;
+use crate::decoding::{NearTie, next_logits};
 use crate::evaluation::Outcome;
-use crate::models::Verifier;
+use crate::models::{Verifier, bfloat16_step, near_tie};
 
 /// One line of a reference file; further keys are ignored.
 #[derive(Clone, Debug, Deserialize)]
@@ -19,6 +19,8 @@ pub struct Reference {
     pub id: String,
     /// The tokens that engine gave.
     pub output_token_ids: Vec<u32>,
+    /// Draft tokens it accepted, step by step, where it says so.
+    pub accepted_per_step: Option<Vec<usize>>,
 }
 
 /// The agreement of a run with references.
@@ -30,8 +32,29 @@ pub struct Comparison {
     pub identical: usize,
     /// Requests that part from the reference, each with the logits where they do.
     pub differences: Vec<Difference>,
+    /// Requests whose references say what was accepted in each step.
+    pub acceptance_compared: usize,
+    /// Requests that accepted the same in each step.
+    pub acceptance_identical: usize,
+    /// Requests that accepted something else, each with the first step that did.
+    pub acceptance_differences: Vec<AcceptanceDifference>,
     /// Requests that the references do not name.
     pub without_reference: Vec<String>,
+}
+
+/// The first step of one request that accepted another number of draft tokens.
+#[derive(Clone, Debug, Serialize)]
+pub struct AcceptanceDifference {
+    /// Request id.
+    pub id: String,
+    /// Index of the step.
+    pub step: usize,
+    /// Draft tokens accepted here; null where there are no more steps.
+    pub ours: Option<usize>,
+    /// Draft tokens the reference accepted; null where it has no more steps.
+    pub theirs: Option<usize>,
+    /// The choices of that step between logits within one bfloat16 step of each other.
+    pub near_ties: Vec<NearTie>,
 }
 
 /// The first difference of one request.
@@ -116,6 +139,13 @@ impl Comparison {
                 None => comparison.identical += 1,
                 Some(difference) => comparison.differences.push(difference),
             }
+            if let Some(theirs) = &reference.accepted_per_step {
+                comparison.acceptance_compared += 1;
+                match acceptance_difference(outcome, theirs) {
+                    None => comparison.acceptance_identical += 1,
+                    Some(difference) => comparison.acceptance_differences.push(difference),
+                }
+            }
         }
         Ok(comparison)
     }
@@ -156,17 +186,26 @@ fn difference(
     difference.our_logit = logit(difference.ours);
     difference.their_logit = logit(difference.theirs);
     if let (Some(our), Some(their)) = (difference.our_logit, difference.their_logit) {
-        let step = bfloat16_step(our.abs().max(their.abs()));
-        difference.bfloat16_step = Some(step);
-        difference.tie = (our - their).abs() <= step;
+        difference.bfloat16_step = Some(bfloat16_step(our.abs().max(their.abs())));
+        difference.tie = near_tie(our, their);
     }
     Ok(Some(difference))
 }
 
-/// Distance between neighboring bfloat16 values around `magnitude`: 8 significant bits.
-fn bfloat16_step(magnitude: f32) -> f32 {
-    let exponent = magnitude.max(f32::MIN_POSITIVE).log2().floor();
-    (exponent - 7.0).exp2()
+fn acceptance_difference(outcome: &Outcome, theirs: &[usize]) -> Option<AcceptanceDifference> {
+    let steps = &outcome.steps;
+    let step = (0..steps.len().max(theirs.len()))
+        .find(|&step| steps.get(step).map(|step| step.accepted) != theirs.get(step).copied())?;
+    Some(AcceptanceDifference {
+        id: outcome.id.clone(),
+        step,
+        ours: steps.get(step).map(|step| step.accepted),
+        theirs: theirs.get(step).copied(),
+        near_ties: steps
+            .get(step)
+            .map(|step| step.near_ties.clone())
+            .unwrap_or_default(),
+    })
 }
 
 fn id_as_text<'de, D: serde::Deserializer<'de>>(
@@ -184,11 +223,25 @@ fn id_as_text<'de, D: serde::Deserializer<'de>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decoding::StepRecord;
 
     #[test]
-    fn a_bfloat16_step_is_the_distance_to_the_next_value() {
-        // bfloat16 has 7 stored bits: 1.0 is followed by 1.0078125, 16 by 16.125.
-        assert!((bfloat16_step(1.0) - 0.007_812_5).abs() < f32::EPSILON);
-        assert!((bfloat16_step(20.0) - 0.125).abs() < f32::EPSILON);
+    fn the_first_step_that_differs_is_named_and_a_missing_one_counts() {
+        let step = |accepted| StepRecord {
+            accepted,
+            ..StepRecord::default()
+        };
+        let outcome = Outcome {
+            steps: vec![step(3), step(1)],
+            ..Outcome::default()
+        };
+        assert!(acceptance_difference(&outcome, &[3, 1]).is_none());
+        let found = acceptance_difference(&outcome, &[3, 2]).unwrap();
+        assert_eq!(
+            (found.step, found.ours, found.theirs),
+            (1, Some(1), Some(2))
+        );
+        let found = acceptance_difference(&outcome, &[3, 1, 0]).unwrap();
+        assert_eq!((found.step, found.ours, found.theirs), (2, None, Some(0)));
     }
 }

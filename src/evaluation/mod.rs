@@ -4,6 +4,6 @@ mod comparison;
 mod report;
 mod run;
 
-pub use comparison::{Comparison, Difference, Reference, read_references};
+pub use comparison::{AcceptanceDifference, Comparison, Difference, Reference, read_references};
 pub use report::{Acceptance, CategoryReport, Counts, Latency, Lossless, Report, Setting};
 pub use run::{Evaluation, Options, Outcome, OutputRecord};

@@ -20,10 +20,11 @@ mod shapes;
 use std::sync::Arc;
 
 use speculators_formats::{Head, HeadDescription};
-use speculators_kernels::{EmbeddingTable, Sampling, cpu};
+use speculators_kernels::{EmbeddingTable, cpu};
 
 use super::attention::Pass;
 use super::cache::Cache;
+use super::choice::{Choice, choose};
 use super::layer::Layer;
 use super::precision::Precision;
 use super::rotary::Rotary;
@@ -63,7 +64,7 @@ pub struct HeadPass {
     normed_chunk: Scratch,
     layer: LayerScratch,
     logits: Vec<f32>,
-    ids: Vec<u32>,
+    choices: Vec<Choice>,
 }
 
 impl HeadPass {
@@ -357,16 +358,15 @@ impl DraftHead {
         self.verifier_ids.as_deref()
     }
 
-    /// The most likely token after the last row of the pass, as a verifier id; the smallest one on a tie.
+    /// The most likely token after the last row of the pass, in verifier ids.
     ///
     /// # Errors
     ///
     /// None after a pass.
-    pub fn propose(&self, pass: &mut HeadPass) -> Result<u32> {
+    pub fn propose(&self, pass: &mut HeadPass) -> Result<Choice> {
         let last = pass.rows.saturating_sub(1) * pass.width;
         let width = self.lm_head.weight.outputs();
         pass.logits.resize(width, 0.0);
-        pass.ids.resize(1, 0);
         let hidden = &pass.normed.get(pass.rows * pass.width)[last..];
         cpu::linear(
             &self.lm_head.weight,
@@ -375,18 +375,12 @@ impl DraftHead {
             self.precision.rounding(),
             &mut pass.logits,
         )?;
-        cpu::sample(
-            &pass.logits,
-            width,
-            &Sampling::greedy(),
-            &[0],
-            &mut pass.ids,
-        )?;
-        let column = pass.ids[0];
-        Ok(self
-            .verifier_ids
-            .as_ref()
-            .map_or(column, |ids| ids[column as usize]))
+        let name = |column: u32| match &self.verifier_ids {
+            Some(ids) => ids[column as usize],
+            None => column,
+        };
+        choose(&pass.logits, width, name, &mut pass.choices)?;
+        Ok(pass.choices[0])
     }
 }
 

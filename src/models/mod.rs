@@ -6,6 +6,7 @@
 
 mod attention;
 mod cache;
+mod choice;
 mod head;
 mod layer;
 mod mlp;
@@ -16,6 +17,8 @@ mod verifier;
 mod weights;
 
 pub use cache::Cache;
+pub(crate) use choice::choose;
+pub use choice::{Choice, bfloat16_step, near_tie};
 pub use head::{DraftHead, HeadPass};
 pub use precision::Precision;
 pub use verifier::{Verifier, VerifierPass};
