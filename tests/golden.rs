@@ -5,6 +5,8 @@
 //! where vLLM's does, so that tokens and drafts are equal but for choices between logits that are one step of
 //! bfloat16 apart or less: there the order of a sum decides, and that is what a difference has to be.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -94,8 +96,8 @@ fn positions(length: usize) -> Vec<u32> {
 #[test]
 fn hidden_states_and_logits_are_those_of_transformers() {
     let golden = Golden::read("hidden_states.safetensors");
-    // Found: 2e-6 and 1e-2.
-    for (precision, tolerance) in [(Precision::Float32, 1e-5), (Precision::Bfloat16, 2e-2)] {
+    // Found: 6.5e-7 and 8.3e-3.
+    for (precision, tolerance) in [(Precision::Float32, 5e-6), (Precision::Bfloat16, 2e-2)] {
         let verifier = Verifier::load_as(fixtures().join("verifier"), precision).unwrap();
         for id in CONTEXTS {
             let tokens = golden.ids(&format!("{id}.token_ids"));
@@ -134,8 +136,8 @@ fn hidden_states_and_logits_are_those_of_transformers() {
 fn a_chain_of_drafts_is_that_of_the_python_package() {
     let golden = Golden::read("draft_logits.safetensors");
     let (_, head) = load(Precision::Float32);
-    // Found: 2e-6.
-    const TOLERANCE: f64 = 2e-5;
+    // Found: 9.3e-7.
+    const TOLERANCE: f64 = 5e-6;
     for id in CONTEXTS {
         let tokens = golden.ids(&format!("{id}.token_ids"));
         let drafts = golden.ids(&format!("{id}.draft_token_ids"));
@@ -182,7 +184,11 @@ fn a_chain_of_drafts_is_that_of_the_python_package() {
                 apart < TOLERANCE,
                 "{id} step {step}: what is handed on is {apart:e} apart"
             );
-            assert_eq!(head.propose(&mut pass).unwrap(), *draft, "{id} step {step}");
+            assert_eq!(
+                head.propose(&mut pass).unwrap().token,
+                *draft,
+                "{id} step {step}"
+            );
         }
     }
 }

@@ -1,6 +1,8 @@
 //! candle-transformers' own Llama, which shares nothing with this engine, decodes the fixture prompts plainly in
 //! single precision: the tokens must be the same.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
