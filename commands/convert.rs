@@ -99,17 +99,13 @@ fn convert(mut arguments: ConvertArguments, session: &Session) -> Outcome {
         force: arguments.force,
     };
     let plan = plan(&request)?;
-    if arguments.format == Format::Text && !plan.decisions().is_empty() {
-        writeln!(
-            session.stdout(),
-            "{}\n",
-            tables::decisions(plan.decisions())
-        )?;
-    }
     if arguments.dry_run {
         match arguments.format {
             Format::Json => session.print_json(&PlanReport::of(&plan))?,
-            Format::Text => show_plan(&plan, &mut session.stdout())?,
+            Format::Text => {
+                show_decisions(&plan, &mut session.stdout())?;
+                show_plan(&plan, &mut session.stdout())?;
+            }
         }
         return Ok(Exit::Yes);
     }
@@ -121,6 +117,7 @@ fn convert(mut arguments: ConvertArguments, session: &Session) -> Outcome {
         })?,
         Format::Text => {
             let mut stdout = session.stdout();
+            show_decisions(&plan, &mut stdout)?;
             for dropped in &report.dropped {
                 writeln!(stdout, "dropped {}: {}", dropped.name, dropped.reason)?;
             }
@@ -182,6 +179,13 @@ impl PlanReport<'_> {
             decisions: plan.decisions(),
         }
     }
+}
+
+fn show_decisions(plan: &Plan, output: &mut impl Write) -> Result<(), Failure> {
+    if !plan.decisions().is_empty() {
+        writeln!(output, "{}\n", tables::decisions(plan.decisions()))?;
+    }
+    Ok(())
 }
 
 fn show_plan(plan: &Plan, output: &mut impl Write) -> Result<(), Failure> {

@@ -195,6 +195,7 @@ fn conversion_leaves_an_existing_output_alone_unless_forced() {
     let directory = TempDir::new().unwrap();
     let output = directory.path().join("converted");
     fs_err::create_dir_all(&output).unwrap();
+    fs_err::copy("fixtures/heads/safeailab/config.json", output.join("config.json")).unwrap();
     fs_err::write(output.join("precious"), "mine").unwrap();
     let arguments = [
         "convert",

@@ -119,6 +119,7 @@ def evaluate(
     run_of_vllm = json.loads(recorded.with_suffix(".json").read_text())
     work.mkdir(parents=True, exist_ok=True)
     outputs = work / f"{subject.replace(', ', '-').replace(' ', '-')}.jsonl"
+    outputs.unlink(missing_ok=True)
     report = run(
         [
             *(binary, "eval", "--verifier", verifier, "--speculator", head, "--prompts", prompts),

@@ -101,7 +101,7 @@ def make_verifier(name: str, directory: Path) -> None:
     chat = AutoTokenizer.from_pretrained(model_directory)
     encoded = [chat.apply_chat_template(messages, return_dict=False) for messages in conversations]
     configuration = verifier.configuration(kind.model_type, tokenizer, **kind.changes)
-    trained = verifier.train(configuration, tokenizer, encoded, TRAINING_SEED, batch=8, rate=5e-3, answers_only=True)
+    trained = verifier.train(configuration, tokenizer, encoded, TRAINING_SEED, batch=8, rate=5e-3)
     verifier.save(trained, model_directory)
 
     model = AutoModelForCausalLM.from_pretrained(model_directory, dtype=torch.bfloat16)
