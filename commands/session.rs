@@ -29,7 +29,7 @@ impl Session {
         // The first Ctrl-C lets the work stop at a clean point; a second one does not wait for that.
         ctrlc::set_handler(|| {
             if CANCELLED.swap(true, Ordering::Relaxed) {
-                #[expect(clippy::exit, reason = "a signal handler has nobody to return to")]
+                // A signal handler has nobody to return to.
                 std::process::exit(Exit::Interrupted as i32);
             }
         })

@@ -92,5 +92,9 @@ pub fn run(arguments: &ValidateArguments, session: &Session) -> Outcome {
 
 /// A count with its noun.
 fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
 }

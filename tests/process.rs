@@ -1,5 +1,7 @@
 //! What a hurried user gets wrong, and what a pipeline relies on: exit codes, streams, nothing left behind.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where a step fails")]
+
 use std::path::Path;
 
 use assert_cmd::Command;
@@ -195,7 +197,11 @@ fn conversion_leaves_an_existing_output_alone_unless_forced() {
     let directory = TempDir::new().unwrap();
     let output = directory.path().join("converted");
     fs_err::create_dir_all(&output).unwrap();
-    fs_err::copy("fixtures/heads/safeailab/config.json", output.join("config.json")).unwrap();
+    fs_err::copy(
+        "fixtures/heads/safeailab/config.json",
+        output.join("config.json"),
+    )
+    .unwrap();
     fs_err::write(output.join("precious"), "mine").unwrap();
     let arguments = [
         "convert",

@@ -53,19 +53,29 @@ impl Place {
     /// A whole file or directory.
     #[must_use]
     pub fn file(path: impl AsRef<Path>) -> Place {
-        Place { path: path.as_ref().to_path_buf(), ..Place::default() }
+        Place {
+            path: path.as_ref().to_path_buf(),
+            ..Place::default()
+        }
     }
 
     /// A tensor in a file.
     #[must_use]
     pub fn tensor(path: impl AsRef<Path>, name: impl Into<String>) -> Place {
-        Place { tensor: Some(name.into()), ..Place::file(path) }
+        Place {
+            tensor: Some(name.into()),
+            ..Place::file(path)
+        }
     }
 
     /// A position in a text file; line and column count from 1.
     #[must_use]
     pub fn text(path: impl AsRef<Path>, line: usize, column: usize) -> Place {
-        Place { line: Some(line), column: Some(column), ..Place::file(path) }
+        Place {
+            line: Some(line),
+            column: Some(column),
+            ..Place::file(path)
+        }
     }
 }
 
@@ -124,7 +134,14 @@ impl Diagnostic {
     }
 
     fn new(code: Code, level: Level, title: impl Into<String>) -> Diagnostic {
-        Diagnostic { code, level, title: title.into(), place: None, notes: Vec::new(), help: None }
+        Diagnostic {
+            code,
+            level,
+            title: title.into(),
+            place: None,
+            notes: Vec::new(),
+            help: None,
+        }
     }
 
     /// Says where.
