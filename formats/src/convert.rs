@@ -18,7 +18,7 @@ use crate::rope::RopeScaling;
 use crate::verifier::VerifierFacts;
 use crate::{Checkpoint, Result, codes};
 
-mod config;
+pub(crate) mod config;
 mod output;
 mod write;
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::Result;
 use crate::checkpoint::{Checkpoint, TensorView};
+use crate::convert::config::KNOWN_KEYS;
 use crate::codes;
 use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
@@ -185,57 +186,10 @@ fn is_model(checkpoint: &Checkpoint) -> bool {
 /// Where a converter notes its source.
 const PROVENANCE: &str = "conversion";
 
-/// Top-level keys some layout gives a meaning to, or every config carries.
-const KNOWN: &[&str] = &[
-    "_name_or_path",
-    "architectures",
-    "attention_bias",
-    "bos_token_id",
-    "draft_vocab_size",
-    "dtype",
-    "eagle_aux_hidden_state_layer_ids",
-    "eagle_config",
-    "embed_requires_grad",
-    "eos_token_id",
-    "fc_norm",
-    "head_dim",
-    "hidden_act",
-    "hidden_size",
-    "intermediate_size",
-    "layer_types",
-    "max_position_embeddings",
-    "mlp_bias",
-    "model_type",
-    "norm_before_fc",
-    "norm_before_residual",
-    "norm_output",
-    "num_attention_heads",
-    "num_hidden_layers",
-    "num_key_value_heads",
-    "pad_token_id",
-    "rms_norm_eps",
-    "rope_parameters",
-    "rope_scaling",
-    "rope_theta",
-    "sliding_window",
-    "speculators_config",
-    "speculators_model_type",
-    "speculators_version",
-    "target_hidden_size",
-    "tie_word_embeddings",
-    "torch_dtype",
-    "transformer_layer_config",
-    "transformers_version",
-    "use_cache",
-    "use_sliding_window",
-    "vocab_size",
-    PROVENANCE,
-];
-
 fn extras(config: &Map<String, Value>) -> Map<String, Value> {
     let unknown = config
         .iter()
-        .filter(|(key, _)| !KNOWN.contains(&key.as_str()));
+        .filter(|(key, _)| !KNOWN_KEYS.contains(&key.as_str()));
     unknown
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect()

@@ -13,7 +13,7 @@ use crate::verifier::{FloatType, HiddenAct};
 const FORMAT_VERSION: &str = "0.9.0";
 
 /// Keys that are read, or that say nothing about a head. Sorted.
-pub(super) const KNOWN_KEYS: &[&str] = &[
+pub(crate) const KNOWN_KEYS: &[&str] = &[
     "_name_or_path",
     "architectures",
     "attention_bias",
