@@ -260,6 +260,14 @@ impl Reader<'_> {
 
 fn model_type(section: &Section<'_>) -> Result<ModelType, Diagnostic> {
     let Some(name) = section.str("model_type")? else {
+        if section.get("speculators_model_type").is_some() {
+            return Err(Diagnostic::error(
+                codes::VERIFIER_UNSUPPORTED,
+                "this is a speculator, not a verifier",
+            )
+            .at(section.place("speculators_model_type"))
+            .help("pass the model that the speculator drafts for as the verifier"));
+        }
         return Err(Diagnostic::error(
             codes::CONFIG_KEY_MISSING,
             format!(
