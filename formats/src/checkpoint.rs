@@ -1,17 +1,19 @@
-//! A directory of safetensors files with a config: headers are read when it is opened, tensors when they are asked for.
+//! A directory of weight files with a config: what the files hold is read when it is opened, tensors when they are asked
+//! for.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
 use safetensors::Dtype;
 
 use crate::config::{ConfigFile, file_name, unreadable};
 use crate::diagnostic::{Diagnostic, Place};
-use crate::header::{self, Entry};
+use crate::weights::Weights;
 use crate::{Result, codes, index};
 
 /// One tensor of a checkpoint, borrowed from the memory-mapped file.
+///
+/// A tensor that a PyTorch file holds in another order, such as a transposed matrix, is borrowed from a copy in row-major
+/// order, which was made when the checkpoint was opened.
 #[derive(Clone, Copy, Debug)]
 pub struct TensorView<'a> {
     /// Name in the checkpoint.
@@ -31,13 +33,15 @@ pub struct TensorView<'a> {
 pub struct Checkpoint {
     root: PathBuf,
     config: ConfigFile,
-    files: Vec<PathBuf>,
-    maps: Vec<Mmap>,
-    tensors: BTreeMap<String, (usize, Entry)>,
+    weights: Weights,
 }
 
 impl Checkpoint {
     /// Opens a directory: `config.json` and either `model.safetensors` or `model.safetensors.index.json` with its shards.
+    ///
+    /// Without either, a file of PyTorch is opened, of which nothing is run: `pytorch_model.bin`, `model.pt`,
+    /// `pytorch_model.pt` or `draft_model.pt`, in this order. If its weights lie in a dictionary inside a training
+    /// checkpoint, its key is left out of their names.
     ///
     /// # Errors
     /// A diagnostic for each file that is missing, cut short or malformed.
@@ -52,9 +56,7 @@ impl Checkpoint {
             (Ok(config), Ok(weights)) => Ok(Checkpoint {
                 root: root.to_path_buf(),
                 config,
-                files: weights.files,
-                maps: weights.maps,
-                tensors: weights.tensors,
+                weights,
             }),
             _ => Err(problems),
         }
@@ -72,127 +74,46 @@ impl Checkpoint {
         &self.config
     }
 
-    /// The safetensors files, in order.
+    /// The weight files, in order.
     #[must_use]
     pub fn files(&self) -> &[PathBuf] {
-        &self.files
+        self.weights.files()
     }
 
-    /// Bytes of the safetensors files, headers included.
+    /// Bytes of the weight files, headers included.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.maps.iter().map(|map| map.len() as u64).sum()
+        self.weights.bytes()
     }
 
     /// Tensor names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.tensors.keys().map(String::as_str)
+        self.weights.names()
     }
 
     /// One tensor by name.
     #[must_use]
     pub fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
-        let (file, entry) = self.tensors.get(name)?;
-        Some(TensorView {
-            name: &entry.name,
-            dtype: entry.dtype,
-            shape: &entry.shape,
-            data: self.maps.get(*file)?.get(entry.begin..entry.end)?,
-            path: self.files.get(*file)?,
-        })
+        self.weights.tensor(name)
     }
 
-    /// A place for findings about one tensor.
+    /// A place for findings about one tensor. In a PyTorch file it names the entry of the archive, too, and the tensor as
+    /// it is called there.
     #[must_use]
     pub fn place(&self, name: &str) -> Place {
-        match self.tensor(name) {
-            Some(view) => Place::tensor(view.path, name),
-            None => self.weights_place(),
-        }
+        self.weights
+            .place(name)
+            .unwrap_or_else(|| self.weights_place())
     }
 
     /// A place for findings about tensors that are not there: the weights file, or the index of several.
     #[must_use]
     pub fn weights_place(&self) -> Place {
-        match self.files.as_slice() {
+        match self.weights.files() {
             [only] => Place::file(only),
             _ => Place::file(self.root.join(index::FILE)),
         }
     }
-}
-
-/// The files of a checkpoint, mapped, and where each tensor lies.
-struct Weights {
-    files: Vec<PathBuf>,
-    maps: Vec<Mmap>,
-    tensors: BTreeMap<String, (usize, Entry)>,
-}
-
-impl Weights {
-    fn open(root: &Path) -> Result<Weights> {
-        let single = root.join("model.safetensors");
-        let index = root.join(index::FILE);
-        let mut weights = Weights {
-            files: Vec::new(),
-            maps: Vec::new(),
-            tensors: BTreeMap::new(),
-        };
-        // The single file comes first, as in transformers, where both are there.
-        if single.exists() {
-            let (map, entries) = shard(&single)?;
-            weights.tensors = entries
-                .into_iter()
-                .map(|entry| (entry.name.clone(), (0, entry)))
-                .collect();
-            weights.files.push(single);
-            weights.maps.push(map);
-            return Ok(weights);
-        }
-        if !index.exists() {
-            return Err(absent(root).into());
-        }
-        let index = index::read(&index)?;
-        let mut problems = Vec::new();
-        for (position, name) in index.shards.iter().enumerate() {
-            let path = root.join(name);
-            if !path.exists() {
-                problems.push(index.missing(name));
-                continue;
-            }
-            match shard(&path) {
-                Ok((map, entries)) => {
-                    problems.extend(index.compare(name, &path, &entries));
-                    let listed = entries
-                        .into_iter()
-                        .filter(|entry| index.shard_of(&entry.name) == Some(name));
-                    weights
-                        .tensors
-                        .extend(listed.map(|entry| (entry.name.clone(), (position, entry))));
-                    weights.files.push(path);
-                    weights.maps.push(map);
-                }
-                Err(found) => problems.extend(found),
-            }
-        }
-        if problems.is_empty() {
-            Ok(weights)
-        } else {
-            Err(problems)
-        }
-    }
-}
-
-/// Maps one file and checks its header.
-fn shard(path: &Path) -> Result<(Mmap, Vec<Entry>)> {
-    let file = fs_err::File::open(path).map_err(|error| unreadable(path, &error))?;
-    // SAFETY: a mapping is undefined behaviour if the file shrinks or changes while it is mapped. Checkpoints are written
-    // once and renamed into place (by this tool and by the Hub's cache), the mapping is read-only and private, and copying
-    // tens of gigabytes to rule out a writer that does neither would defeat the purpose. Every slice into the mapping is
-    // bounds-checked against its length at the time of mapping.
-    #[expect(unsafe_code, reason = "memory-mapped weights")]
-    let map = unsafe { Mmap::map(file.file()) }.map_err(|error| unreadable(path, &error))?;
-    let entries = header::parse(path, &map)?;
-    Ok((map, entries))
 }
 
 /// Checks that the path is a directory at all.
@@ -221,54 +142,6 @@ pub(crate) fn directory(root: &Path) -> Result<(), Diagnostic> {
     Err(problem)
 }
 
-/// No safetensors: say what is there instead.
-fn absent(root: &Path) -> Diagnostic {
-    let pickles = [
-        "pytorch_model.bin",
-        "pytorch_model.bin.index.json",
-        "model.pt",
-        "pytorch_model.pt",
-        "draft_model.pt",
-    ];
-    if let Some(pickle) = pickles.iter().find(|name| root.join(name).exists()) {
-        return Diagnostic::error(
-            codes::PICKLE_ONLY,
-            format!("the weights are only there as a PyTorch pickle, `{pickle}`"),
-        )
-        .at(Place::file(root.join(pickle)))
-        .note("a pickle is a program; this version reads safetensors only")
-        .help(
-            "rewrite it once, in an environment with PyTorch: `python -c \"import torch, safetensors.torch as s; \
-             s.save_file({k: v.clone().contiguous() for k, v in torch.load('pytorch_model.bin', weights_only=True).items()}, \
-             'model.safetensors', metadata={'format': 'pt'})\"`",
-        );
-    }
-    let mut others: Vec<String> = fs_err::read_dir(root)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| name.ends_with(".safetensors"))
-        .collect();
-    others.sort();
-    let problem = Diagnostic::error(
-        codes::FILE_MISSING,
-        format!(
-            "there is neither `model.safetensors` nor `{}` in `{}`",
-            index::FILE,
-            root.display()
-        ),
-    )
-    .at(Place::file(root));
-    match others.first() {
-        Some(other) => problem.note(format!(
-            "{} other safetensors files are there, the first is `{other}`",
-            others.len()
-        )),
-        None => problem,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,14 +167,103 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_pickle_alone_is_refused_with_the_remedy() {
+    /// A directory with a file of `fixtures/pickles` under another name.
+    fn with_pickle(fixture: &str, name: &str) -> Scratch {
         let scratch = Scratch::new();
         scratch.write("config.json", b"{}");
-        scratch.write("pytorch_model.bin", b"PK");
+        let pickles = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/pickles"));
+        scratch.write(name, &fs_err::read(pickles.join(fixture)).unwrap());
+        scratch
+    }
+
+    #[test]
+    fn a_sharded_pickle_alone_is_refused_with_the_remedy() {
+        let scratch = Scratch::new();
+        scratch.write("config.json", b"{}");
+        scratch.write("pytorch_model.bin.index.json", b"{}");
         let found = Checkpoint::open(scratch.root()).unwrap_err();
         assert_eq!(found[0].code, codes::PICKLE_ONLY);
         assert!(found[0].help.is_some());
+    }
+
+    #[test]
+    fn a_pickle_is_read_where_there_are_no_safetensors() {
+        let scratch = with_pickle("plain.bin", "pytorch_model.bin");
+        scratch.write("model.pt", b"not looked at");
+        scratch.write("pytorch_model.bin.index.json", b"not looked at");
+        let checkpoint = Checkpoint::open(scratch.root()).unwrap();
+        let path = scratch.path("pytorch_model.bin");
+        assert_eq!(checkpoint.files(), std::slice::from_ref(&path));
+        assert_eq!(checkpoint.bytes(), fs_err::metadata(&path).unwrap().len());
+        let view = checkpoint.tensor("i32").unwrap();
+        assert_eq!((view.dtype, view.shape), (Dtype::I32, &[2, 3][..]));
+        assert_eq!(view.path, path);
+        let expected: Vec<u8> = (24_i32..30).flat_map(i32::to_le_bytes).collect();
+        assert_eq!(view.data, expected);
+        let place = checkpoint.place("i32").to_string();
+        assert!(place.ends_with("data.pkl (i32)"), "{place}");
+        assert_eq!(checkpoint.place("absent"), Place::file(path));
+
+        scratch.write(
+            "model.safetensors",
+            &tensors(&[("x", Dtype::U8, &[1], vec![1])]),
+        );
+        let checkpoint = Checkpoint::open(scratch.root()).unwrap();
+        assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["x"]);
+    }
+
+    #[test]
+    fn weights_inside_a_training_checkpoint_lose_its_key() {
+        let scratch = with_pickle("nested.pt", "draft_model.pt");
+        let checkpoint = Checkpoint::open(scratch.root()).unwrap();
+        let names: Vec<&str> = checkpoint.names().collect();
+        assert_eq!(
+            names,
+            ["fc.weight", "history.0", "optimizer.state.0.exp_avg"]
+        );
+        let view = checkpoint.tensor("fc.weight").unwrap();
+        assert_eq!(view.name, "fc.weight");
+        let expected: Vec<u8> = [1.0_f32, 2.0]
+            .into_iter()
+            .flat_map(f32::to_le_bytes)
+            .collect();
+        assert_eq!(view.data, expected);
+        assert!(checkpoint.tensor("draft_state_dict.fc.weight").is_none());
+        let place = checkpoint.place("fc.weight").to_string();
+        assert!(
+            place.ends_with("data.pkl (draft_state_dict.fc.weight)"),
+            "{place}"
+        );
+    }
+
+    #[test]
+    fn tensors_of_any_strides_are_row_major() {
+        let scratch = with_pickle("layouts.bin", "model.pt");
+        let checkpoint = Checkpoint::open(scratch.root()).unwrap();
+        let numbers = |name: &str| -> Vec<i32> {
+            let (numbers, rest) = checkpoint.tensor(name).unwrap().data.as_chunks();
+            assert!(rest.is_empty());
+            numbers
+                .iter()
+                .map(|bytes| i32::from_le_bytes(*bytes))
+                .collect()
+        };
+        assert_eq!(checkpoint.tensor("transposed").unwrap().shape, [6, 4]);
+        let transposed: Vec<i32> = (0..6)
+            .flat_map(|row| (0..4).map(move |column| 6 * column + row))
+            .collect();
+        assert_eq!(numbers("transposed"), transposed);
+        assert_eq!(numbers("tail"), [20, 21, 22, 23]);
+        assert_eq!(numbers("whole"), (0..24).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn pickles_are_refused_for_what_is_wrong_with_them() {
+        for (fixture, code) in [("system_global.bin", 112), ("legacy.bin", 113)] {
+            let scratch = with_pickle(fixture, "pytorch_model.pt");
+            let found = Checkpoint::open(scratch.root()).unwrap_err();
+            assert_eq!(codes_of(found), [code], "{fixture}");
+        }
     }
 
     #[test]

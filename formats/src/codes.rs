@@ -71,7 +71,7 @@ codes! {
     FILE_MISSING = 101, "a file or directory is missing or cannot be read",
         "A path that was given, or a file that a checkpoint cannot do without, is not there, is of the wrong kind, or \
          may not be opened by this user. A head needs `config.json` and either `model.safetensors` or \
-         `model.safetensors.index.json` with the files the index names.\n\n\
+         `model.safetensors.index.json` with the files the index names; without either of them, `pytorch_model.bin`.\n\n\
          Check the path for a typing error, and check that the download or copy has finished. A Hub name such as \
          `owner/name` is not a path: fetch the repository first and pass the directory it was fetched to.";
     FILE_TRUNCATED = 102, "a tensor file ends before its last tensor does",
@@ -125,11 +125,11 @@ codes! {
          another kind (EAGLE-1, Medusa, DFlash, MTP), a quantized one, a complete language model, or something else.\n\n\
          Check that the directory is the head and not its verifier. `speculators inspect` lists the tensors that were \
          found.";
-    PICKLE_ONLY = 111, "the weights are only there as a PyTorch pickle",
-        "`pytorch_model.bin` is a pickle: a program that runs while it is loaded. This version reads safetensors only \
-         and runs nothing.\n\n\
-         Look whether the author also publishes `model.safetensors`. Otherwise, on a machine where running the file \
-         is acceptable, load it with `torch.load(path, weights_only=True)` and save the dictionary with \
+    PICKLE_ONLY = 111, "the weights are only there as a sharded PyTorch pickle",
+        "`pytorch_model.bin.index.json` spreads the weights over several PyTorch files. Those files are pickles, and this \
+         version reads one of them, without running it, but does not join several.\n\n\
+         Look whether the author also publishes `model.safetensors`. Otherwise load each file with \
+         `torch.load(path, weights_only=True)` and save one dictionary of all their tensors with \
          `safetensors.torch.save_file`.";
     PICKLE_FORBIDDEN = 112, "a pickle names code that is not allowed",
         "A PyTorch file holds a pickle, and a pickle can call any function of Python by naming it. To rebuild tensors \

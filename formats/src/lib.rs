@@ -23,6 +23,7 @@ mod testing;
 pub mod validate;
 pub mod verifier;
 pub mod vocabulary;
+mod weights;
 
 pub use checkpoint::{Checkpoint, TensorView};
 pub use config::ConfigFile;

@@ -15,7 +15,7 @@ mod machine;
 mod opcode;
 mod tensor;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod value;
 mod walk;
 
@@ -206,7 +206,7 @@ fn resave(path: &Path) -> String {
 }
 
 /// Text of a stranger, fit to be shown: one line, no control characters, not too long.
-fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     const LONGEST: usize = 100;
     let mut characters = text.chars();
     let mut shown: String = characters

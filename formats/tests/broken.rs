@@ -16,14 +16,6 @@ const EXEMPT: &[(Code, &str)] = &[
     (codes::USAGE, "about options"),
     (codes::OUTPUT_EXISTS, "about what is written"),
     (codes::OUTPUT_UNWRITABLE, "about what is written"),
-    (
-        codes::PICKLE_FORBIDDEN,
-        "about PyTorch files, tested beside their reader",
-    ),
-    (
-        codes::PICKLE_MALFORMED,
-        "about PyTorch files, tested beside their reader",
-    ),
     (codes::GUESS_REFUSED, "about the option --strict"),
     (codes::TOKENIZER, "about prompts"),
     (codes::PROMPT_MALFORMED, "about prompts"),
@@ -149,7 +141,7 @@ fn the_sound_head_needs_no_verifier() {
 #[test]
 fn trained_heads_are_valid_with_their_verifier() {
     let fixtures = root().join("..");
-    for head in ["safeailab", "specforge", "speculators"] {
+    for head in ["safeailab", "safeailab-bin", "specforge", "speculators"] {
         let folder = fixtures.join("heads").join(head);
         let report = validate(
             &folder,

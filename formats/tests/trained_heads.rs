@@ -27,6 +27,7 @@ fn every_layout_holds_the_same_head() {
     assert_eq!(reference.layout, Layout::Speculators);
     for (name, layout) in [
         ("safeailab", Layout::SafeAiLab),
+        ("safeailab-bin", Layout::SafeAiLab),
         ("specforge", Layout::SpecForge),
     ] {
         let head = open(name);
@@ -52,25 +53,30 @@ fn every_layout_holds_the_same_head() {
     }
 }
 
+/// Converts one of the heads into a directory.
+fn convert(name: &str, output: &Path) {
+    let request = ConvertRequest {
+        source: fixture("heads").join(name),
+        verifier: fixture("verifier"),
+        output: output.to_path_buf(),
+        options: ReadOptions::default(),
+        speculative_tokens: None,
+        force: false,
+        verifier_name: "verifier".to_owned(),
+    };
+    plan(&request)
+        .expect(name)
+        .write(&mut |_, _| ())
+        .expect(name);
+}
+
 #[test]
 fn conversion_from_every_layout_gives_the_same_tensors() {
     let scratch = tempfile::tempdir().expect("a temporary directory");
     let reference = Checkpoint::open(fixture("heads/speculators")).expect("the reference");
-    for name in ["speculators", "safeailab", "specforge"] {
+    for name in ["speculators", "safeailab", "safeailab-bin", "specforge"] {
         let output = scratch.path().join(name);
-        let request = ConvertRequest {
-            source: fixture("heads").join(name),
-            verifier: fixture("verifier"),
-            output: output.clone(),
-            options: ReadOptions::default(),
-            speculative_tokens: None,
-            force: false,
-            verifier_name: "verifier".to_owned(),
-        };
-        plan(&request)
-            .expect(name)
-            .write(&mut |_, _| ())
-            .expect(name);
+        convert(name, &output);
         let written = Checkpoint::open(&output).expect(name);
         for tensor in written.names() {
             let (found, expected) = (
@@ -83,4 +89,15 @@ fn conversion_from_every_layout_gives_the_same_tensors() {
             );
         }
     }
+}
+
+#[test]
+fn a_pickle_converts_to_the_same_bytes_as_safetensors() {
+    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let [safetensors, pickle] = ["safeailab", "safeailab-bin"].map(|name| {
+        let output = scratch.path().join(name);
+        convert(name, &output);
+        fs_err::read(output.join("model.safetensors")).expect(name)
+    });
+    assert!(safetensors == pickle, "the files differ");
 }

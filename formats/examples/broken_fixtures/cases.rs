@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::tiny::{
-    DRAFT, Files, Fixture, HIDDEN, Tensor, VOCABULARY, bf16, matrix, safetensors, sound_targets,
-    verifier_config, verifier_lm_head, with_header,
+    DRAFT, Files, Fixture, HIDDEN, Tensor, VOCABULARY, bf16, json_bytes, matrix, safetensors,
+    sound_targets, verifier_config, verifier_lm_head, with_header,
 };
 
 /// What a case must be found to be.
@@ -102,10 +102,16 @@ cases! {
         head.config = json!({ "medusa_num_heads": 1, "medusa_num_layers": 1, "hidden_size": HIDDEN });
         head.tensors = vec![matrix("0.0.linear.weight", HIDDEN, HIDDEN), matrix("0.1.weight", VOCABULARY, HIDDEN)];
     });
-    "S111-pickle-only": CouldNotTell ["S111" "error"], InFiles(|files| {
+    "S111-sharded-pickle": CouldNotTell ["S111" "error"], InFiles(|files| {
         files.remove("model.safetensors");
-        // An empty zip archive: what matters is the name.
-        files.insert("pytorch_model.bin".into(), [&b"PK\x05\x06"[..], &[0; 18]].concat());
+        let index = json!({ "metadata": {}, "weight_map": { "fc.weight": "pytorch_model-00001-of-00001.bin" } });
+        files.insert("pytorch_model.bin.index.json".into(), json_bytes(&index));
+    });
+    "S112-names-a-function": NotValid ["S112" "error"], InFiles(|files| {
+        pickle(files, include_bytes!("../../../fixtures/pickles/system_global.bin"));
+    });
+    "S113-legacy-format": NotValid ["S113" "error"], InFiles(|files| {
+        pickle(files, include_bytes!("../../../fixtures/pickles/legacy.bin"));
     });
 
     // Tensors
@@ -264,6 +270,12 @@ cases! {
 
 fn weights(files: &mut Files) -> &mut Vec<u8> {
     files.get_mut("model.safetensors").expect("the weights")
+}
+
+/// A PyTorch file in place of the weights.
+fn pickle(files: &mut Files, bytes: &[u8]) {
+    files.remove("model.safetensors");
+    files.insert("pytorch_model.bin".into(), bytes.to_vec());
 }
 
 /// Changes the header and leaves the data alone.

@@ -34,7 +34,7 @@ fn open_bytes(bytes: &[u8]) -> Result<PickleFile, Diagnostic> {
 }
 
 /// An archive of these entries, stored as they are.
-fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     for (name, bytes) in entries {
@@ -45,12 +45,12 @@ fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 /// A program of protocol 2: its opcodes between PROTO and STOP.
-fn program(parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn program(parts: &[&[u8]]) -> Vec<u8> {
     [b"\x80\x02", parts.concat().as_slice(), b"."].concat()
 }
 
 /// The opcodes that make one tensor of 32-bit floats in storage `0`.
-fn tensor(elements: i32, offset: i32, shape: &[i32], stride: &[i32]) -> Vec<u8> {
+pub(crate) fn tensor(elements: i32, offset: i32, shape: &[i32], stride: &[i32]) -> Vec<u8> {
     let int = |number: &i32| [b"J".as_slice(), &number.to_le_bytes()].concat();
     let tuple = |numbers: &[i32]| {
         let numbers: Vec<u8> = numbers.iter().flat_map(int).collect();

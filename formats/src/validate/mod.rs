@@ -20,6 +20,7 @@ use crate::diagnostic::{Diagnostic, Level};
 use crate::head::{Head, HeadDescription, Layout};
 use crate::options::ReadOptions;
 use crate::verifier::VerifierConfig;
+use crate::weights::PICKLES;
 
 /// What to look at, and how strictly.
 #[derive(Clone, Debug, Default)]
@@ -265,6 +266,7 @@ fn is_checkpoint(dir: &Path) -> bool {
         name == "config.json"
             || name.ends_with(".safetensors")
             || name.ends_with(".safetensors.index.json")
+            || PICKLES.contains(&&*name)
     })
 }
 
