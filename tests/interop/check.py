@@ -23,12 +23,16 @@ def findings(options: argparse.Namespace) -> Iterator[Finding]:
         for layout in CONVERTED:
             yield keep_serving(FIXTURES, layout, converted / layout, options.work / "served" / layout)
     if "evaluate" not in options.skip:
-        for number, recorded in [(3, "vllm"), (5, "vllm-5")]:
+        for subject, head, recorded in [
+            ("fixtures, 3 drafts", "speculators", "vllm"),
+            ("fixtures, 5 drafts", "speculators", "vllm-5"),
+            ("fixtures, defaults", "speculators-defaults", "vllm-defaults"),
+        ]:
             yield evaluate(
                 options.binary,
-                f"fixtures, {number} drafts",
+                subject,
                 FIXTURES / "verifier",
-                FIXTURES / "heads" / "speculators",
+                FIXTURES / "heads" / head,
                 FIXTURES / "prompts.jsonl",
                 FIXTURES / "golden" / recorded,
                 options.work / "evaluated",
