@@ -16,7 +16,7 @@ use serde::Deserialize;
 use speculators::decoding::{Limits, generate, next_logits, speculate};
 use speculators::models::{DraftHead, HeadPass, Precision, Verifier, VerifierPass};
 use speculators_formats::{Head, ReadOptions};
-use speculators_kernels::causal_bits;
+use speculators_kernels::{Isa, causal_bits, cpu};
 
 const CONTEXTS: [&str; 3] = ["arithmetic-1", "code-1", "dialogue-1"];
 
@@ -402,8 +402,13 @@ fn tokens_drafts_and_acceptance_are_those_of_vllm() {
             );
             equal += 1;
         }
+        // Elsewhere sums are added in another order, and a near tie may fall the other way.
+        let least = match cpu::features() {
+            Isa::Avx512Bf16 => served.len(),
+            _ => served.len() * 2 / 3,
+        };
         assert!(
-            equal * 3 >= served.len() * 2,
+            equal >= least,
             "{name}: only {equal} of {} are equal",
             served.len()
         );
