@@ -24,10 +24,10 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-fn load(precision: Precision) -> (Verifier, DraftHead) {
+fn load(precision: Precision, head: &str) -> (Verifier, DraftHead) {
     let verifier = Verifier::load_as(fixtures().join("verifier"), precision).unwrap();
     let opened = Head::open(
-        &fixtures().join("heads/speculators"),
+        &fixtures().join("heads").join(head),
         Some(verifier.config()),
         &ReadOptions::default(),
     )
@@ -135,7 +135,7 @@ fn hidden_states_and_logits_are_those_of_transformers() {
 #[test]
 fn a_chain_of_drafts_is_that_of_the_python_package() {
     let golden = Golden::read("draft_logits.safetensors");
-    let (_, head) = load(Precision::Float32);
+    let (_, head) = load(Precision::Float32, "speculators");
     // Found: 9.3e-7.
     const TOLERANCE: f64 = 5e-6;
     for id in CONTEXTS {
@@ -337,8 +337,12 @@ fn draft_logits(verifier: &Verifier, head: &DraftHead, text: &[u32], drafts: &[u
 #[test]
 fn tokens_drafts_and_acceptance_are_those_of_vllm() {
     let cancelled = AtomicBool::new(false);
-    let (verifier, head) = load(Precision::Bfloat16);
-    for (name, count) in [("vllm.jsonl", 3), ("vllm-5.jsonl", 5)] {
+    for (name, head, count) in [
+        ("vllm.jsonl", "speculators", 3),
+        ("vllm-5.jsonl", "speculators", 5),
+        ("vllm-defaults.jsonl", "speculators-defaults", 3),
+    ] {
+        let (verifier, head) = load(Precision::Bfloat16, head);
         let served: Vec<Served> = lines(name);
         let mut equal = 0;
         for theirs in &served {

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::Result;
 use crate::checkpoint::{Checkpoint, TensorView};
-use crate::convert::config::KNOWN_KEYS;
 use crate::codes;
+use crate::convert::config::KNOWN_KEYS;
 use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
 use crate::head::{Head, HeadDescription, Layout};
