@@ -116,9 +116,23 @@ impl Checkpoint {
     }
 }
 
+/// `owner/name`, where there is no directory `owner` either.
+fn looks_like_hub_name(path: &Path) -> bool {
+    let parent = path.parent().filter(|parent| !parent.exists());
+    parent.is_some() && path.is_relative() && path.components().count() == 2
+}
+
 /// Checks that the path is a directory at all.
 pub(crate) fn directory(root: &Path) -> Result<(), Diagnostic> {
-    let metadata = fs_err::metadata(root).map_err(|error| unreadable(root, &error))?;
+    let metadata = fs_err::metadata(root).map_err(|error| {
+        let problem = unreadable(root, &error);
+        if looks_like_hub_name(root) {
+            return problem.help(
+                "models are local directories here; download it first, for example with `hf download`",
+            );
+        }
+        problem
+    })?;
     if metadata.is_dir() {
         return Ok(());
     }
@@ -149,6 +163,13 @@ mod tests {
 
     fn codes_of(found: Vec<Diagnostic>) -> Vec<u16> {
         found.iter().map(|found| found.code.0).collect()
+    }
+
+    #[test]
+    fn a_name_on_the_hub_is_told_from_a_path() {
+        let help = |path: &str| Checkpoint::open(path).unwrap_err()[0].help.clone();
+        assert!(help("some-owner/some-model").is_some_and(|help| help.contains("local")));
+        assert_eq!(help("src/no-such-model"), None);
     }
 
     #[test]
