@@ -12,7 +12,7 @@ use speculators::evaluation::{
 };
 use speculators::models::{DraftHead, Verifier};
 use speculators::text::{Prompt, PromptBody, TextModel, parse_prompts, read_prompts};
-use speculators_formats::{Decision, Diagnostic, Head, Place, ReadOptions, codes};
+use speculators_formats::{Decision, Diagnostic, Head, Place, ReadOptions, VerifierConfig, codes};
 
 use crate::arguments::Format;
 use crate::failure::{Exit, Failure, Outcome};
@@ -105,12 +105,14 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         .transpose()?;
     let input = Input::gather(&arguments)?;
 
-    let verifier = Verifier::load(&input.verifier)?;
-    let opened = Head::open(
-        &input.speculator,
-        Some(verifier.config()),
-        &ReadOptions::default(),
-    )?;
+    // Configs, headers and the tokenizer first: what is wrong with them need not wait for gigabytes of weights.
+    let config = VerifierConfig::read(&input.verifier)?;
+    let opened = Head::open(&input.speculator, Some(&config), &ReadOptions::default())?;
+    let text = if input.needs_text() || input.verifier.join("tokenizer.json").is_file() {
+        Some(TextModel::load(&input.verifier)?)
+    } else {
+        None
+    };
     for decision in &opened.decisions {
         let Decision {
             subject,
@@ -123,6 +125,7 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
             false => session.detail(&format!("resolved: {subject} = {value} ({reason})")),
         }
     }
+    let verifier = Verifier::load(&input.verifier)?;
     session.show(verifier.warnings());
     let num_speculative_tokens = arguments
         .num_speculative_tokens
@@ -132,11 +135,6 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         |limit| limit as usize,
     );
     let head = DraftHead::load(&opened, &verifier)?;
-    let text = if input.needs_text() || input.verifier.join("tokenizer.json").is_file() {
-        Some(TextModel::load(&input.verifier)?)
-    } else {
-        None
-    };
 
     let evaluation = Evaluation {
         verifier: &verifier,
