@@ -7,6 +7,7 @@ use safetensors::Dtype;
 
 use crate::config::{ConfigFile, file_name, unreadable};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::gguf::{self, GgufWeights};
 use crate::weights::Weights;
 use crate::{Result, codes, index};
 
@@ -43,10 +44,21 @@ impl Checkpoint {
     /// `pytorch_model.pt` or `draft_model.pt`, in this order. If its weights lie in a dictionary inside a training
     /// checkpoint, its key is left out of their names.
     ///
+    /// A path to a GGUF file opens that file, and so does a directory that holds one and no `config.json`: its config is put
+    /// together from its metadata, and its tensors come with the rows in the order that checkpoints have.
+    ///
     /// # Errors
     /// A diagnostic for each file that is missing, cut short or malformed.
     pub fn open(root: impl AsRef<Path>) -> Result<Checkpoint> {
         let root = root.as_ref();
+        if let Some(file) = gguf::locate(root)? {
+            let (weights, config) = GgufWeights::open(&file)?;
+            return Ok(Checkpoint {
+                root: root.to_path_buf(),
+                config,
+                weights: Weights::gguf(weights),
+            });
+        }
         directory(root)?;
         let mut problems = Vec::new();
         let config =
@@ -95,6 +107,11 @@ impl Checkpoint {
     #[must_use]
     pub fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
         self.weights.tensor(name)
+    }
+
+    /// Whether the weights are in a GGUF file.
+    pub(crate) fn is_gguf(&self) -> bool {
+        self.weights.is_gguf()
     }
 
     /// A place for findings about one tensor. In a PyTorch file it names the entry of the archive, too, and the tensor as

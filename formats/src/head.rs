@@ -33,6 +33,8 @@ pub enum Layout {
     SafeAiLab,
     /// SpecForge and what it exports: `midlayer.*`, explicit `head_dim`, `eagle_config`, two RoPE spellings.
     SpecForge,
+    /// A GGUF file, as llama.cpp reads it.
+    Gguf,
 }
 
 impl std::fmt::Display for Layout {
@@ -41,6 +43,7 @@ impl std::fmt::Display for Layout {
             Layout::Speculators => "speculators",
             Layout::SafeAiLab => "safeailab",
             Layout::SpecForge => "specforge",
+            Layout::Gguf => "gguf",
         })
     }
 }

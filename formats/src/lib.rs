@@ -9,6 +9,7 @@ pub mod config;
 pub mod convert;
 pub mod decision;
 pub mod diagnostic;
+pub mod gguf;
 pub mod head;
 mod header;
 mod index;

@@ -1,4 +1,5 @@
-//! The weight files of a checkpoint, mapped, and where each tensor lies: safetensors, or one file of PyTorch.
+//! The weight files of a checkpoint, mapped, and where each tensor lies: safetensors, one file of
+//! PyTorch, or a GGUF file.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use memmap2::Mmap;
 use crate::checkpoint::TensorView;
 use crate::config::{file_name, unreadable};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::gguf::GgufWeights;
 use crate::header::{self, Entry};
 use crate::pickle::{PickleFile, shorten};
 use crate::{Result, codes, index};
@@ -44,6 +46,7 @@ enum Source {
         file: Box<PickleFile>,
         tensors: BTreeMap<String, Pickled>,
     },
+    Gguf(Box<GgufWeights>),
 }
 
 /// A tensor of a PyTorch file.
@@ -160,6 +163,19 @@ impl Weights {
         })
     }
 
+    /// The weights of a GGUF file.
+    pub fn gguf(weights: GgufWeights) -> Weights {
+        Weights {
+            files: vec![weights.file().path().to_path_buf()],
+            source: Source::Gguf(Box::new(weights)),
+        }
+    }
+
+    /// Whether they are those of a GGUF file.
+    pub fn is_gguf(&self) -> bool {
+        matches!(self.source, Source::Gguf(_))
+    }
+
     /// The files, in order.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
@@ -170,20 +186,23 @@ impl Weights {
         match &self.source {
             Source::Safetensors { maps, .. } => maps.iter().map(|map| map.len() as u64).sum(),
             Source::Pickle { file, .. } => file.bytes(),
+            Source::Gguf(weights) => weights.file().bytes(),
         }
     }
 
     /// Tensor names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        // One of the two is empty: the sources have maps of different types.
-        let (safetensors, pickled) = match &self.source {
-            Source::Safetensors { tensors, .. } => (Some(tensors.keys()), None),
-            Source::Pickle { tensors, .. } => (None, Some(tensors.keys())),
+        // All but one are empty: the sources have maps of different types.
+        let (safetensors, pickled, gguf) = match &self.source {
+            Source::Safetensors { tensors, .. } => (Some(tensors.keys()), None, None),
+            Source::Pickle { tensors, .. } => (None, Some(tensors.keys()), None),
+            Source::Gguf(weights) => (None, None, Some(weights.names())),
         };
         let names = safetensors.into_iter().flatten();
         names
             .chain(pickled.into_iter().flatten())
             .map(String::as_str)
+            .chain(gguf.into_iter().flatten())
     }
 
     /// One tensor by name.
@@ -218,6 +237,7 @@ impl Weights {
                     path: file.path(),
                 })
             }
+            Source::Gguf(weights) => weights.tensor(name),
         }
     }
 
@@ -229,6 +249,10 @@ impl Weights {
                 Some(Place::tensor(self.files.get(*file)?, name))
             }
             Source::Pickle { file, tensors } => Some(file.place(&tensors.get(name)?.full)),
+            Source::Gguf(weights) => {
+                let view = weights.file().tensor(name)?;
+                Some(Place::tensor(view.path, view.name))
+            }
         }
     }
 }

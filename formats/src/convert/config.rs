@@ -193,6 +193,7 @@ fn provenance(plan: &Plan) -> Value {
         Layout::Speculators => "speculators",
         Layout::SafeAiLab => "safeailab",
         Layout::SpecForge => "specforge",
+        Layout::Gguf => "gguf",
     };
     let mut value = json!({
         "converter": concat!("speculators ", env!("CARGO_PKG_VERSION")),

@@ -132,7 +132,8 @@ impl<'a> Resolver<'a> {
     }
 
     pub fn foreign(&self) -> bool {
-        self.recognized.layout != Layout::Speculators
+        // The config of a GGUF file is put together in the speculators spelling, and says as much.
+        !matches!(self.recognized.layout, Layout::Speculators | Layout::Gguf)
     }
 
     pub fn contradiction(&mut self, key: &str, title: String) -> &mut Diagnostic {
@@ -154,14 +155,16 @@ fn resolve(
 ) -> Result<Resolved> {
     let root = checkpoint.config().root();
     let decoder = match recognized.layout {
-        Layout::Speculators => root.section("transformer_layer_config")?.ok_or_else(|| {
-            Diagnostic::error(
-                codes::CONFIG_KEY_MISSING,
-                "`transformer_layer_config` is missing",
-            )
-            .at(root.place("speculators_model_type"))
-            .note("it holds the sizes of the draft layers")
-        })?,
+        Layout::Speculators | Layout::Gguf => {
+            root.section("transformer_layer_config")?.ok_or_else(|| {
+                Diagnostic::error(
+                    codes::CONFIG_KEY_MISSING,
+                    "`transformer_layer_config` is missing",
+                )
+                .at(root.place("speculators_model_type"))
+                .note("it holds the sizes of the draft layers")
+            })?
+        }
         _ => root.clone(),
     };
     let mut resolver = Resolver {
