@@ -61,8 +61,9 @@ impl Checkpoint {
         }
         directory(root)?;
         let mut problems = Vec::new();
-        let config =
-            ConfigFile::read(root.join("config.json")).map_err(|problem| problems.push(problem));
+        let config = ConfigFile::read(root.join("config.json"))
+            .map(unwrapped)
+            .map_err(|problem| problems.push(problem));
         let weights = Weights::open(root).map_err(|found| problems.extend(found));
         match (config, weights) {
             (Ok(config), Ok(weights)) => Ok(Checkpoint {
@@ -98,6 +99,16 @@ impl Checkpoint {
         self.weights.bytes()
     }
 
+    /// `config.json` and the weight files with all their bytes, in order.
+    pub(crate) fn contents(&self) -> Vec<(&Path, &[u8])> {
+        // The config of a GGUF file is in the file.
+        let config = (self.config.path(), self.config.text.as_bytes());
+        std::iter::once(config)
+            .filter(|_| !self.is_gguf())
+            .chain(self.weights.contents())
+            .collect()
+    }
+
     /// Tensor names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.weights.names()
@@ -107,6 +118,11 @@ impl Checkpoint {
     #[must_use]
     pub fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
         self.weights.tensor(name)
+    }
+
+    /// One tensor by name as it lies in the file, which for a GGUF file may be in another form.
+    pub(crate) fn stored(&self, name: &str) -> Option<TensorView<'_>> {
+        self.weights.stored(name)
     }
 
     /// Whether the weights are in a GGUF file.
@@ -131,6 +147,29 @@ impl Checkpoint {
             _ => Place::file(self.root.join(index::FILE)),
         }
     }
+}
+
+/// vLLM keeps the config of a head under `model` in one of its own (`EAGLEConfig`); what stands beside it there wins.
+fn unwrapped(mut config: ConfigFile) -> ConfigFile {
+    let wrapper = matches!(
+        config
+            .value
+            .get("model_type")
+            .and_then(|kind| kind.as_str()),
+        Some("eagle" | "eagle3")
+    );
+    if wrapper && let Some(serde_json::Value::Object(model)) = config.value.remove("model") {
+        for (key, value) in model {
+            let absent = config
+                .value
+                .get(&key)
+                .is_none_or(serde_json::Value::is_null);
+            if absent || key == "model_type" {
+                config.value.insert(key, value);
+            }
+        }
+    }
+    config
 }
 
 /// `owner/name`, where there is no directory `owner` either.

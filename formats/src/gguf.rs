@@ -17,8 +17,12 @@ mod types;
 mod value;
 mod write;
 
-pub(crate) use eagle3::{ROPE_FACTORS, canonical};
+pub(crate) use eagle3::own::CONVERSION;
+pub(crate) use eagle3::{EMBEDDING, ROPE_FACTORS, canonical, interleaved, stored_name};
+pub(crate) use export::{metadata, unsayable};
 pub(crate) use import::{GgufWeights, locate};
+pub(crate) use rotary::llama3_divisors as divisors;
+pub(crate) use tokenizer::add as add_tokenizer;
 
 pub use file::GgufFile;
 pub use types::ValueType;

@@ -190,6 +190,20 @@ impl Weights {
         }
     }
 
+    /// Each file with all its bytes, in order.
+    pub fn contents(&self) -> Vec<(&Path, &[u8])> {
+        let contents: Vec<&[u8]> = match &self.source {
+            Source::Safetensors { maps, .. } => maps.iter().map(|map| &map[..]).collect(),
+            Source::Pickle { file, .. } => vec![file.contents()],
+            Source::Gguf(weights) => vec![weights.file().contents()],
+        };
+        self.files
+            .iter()
+            .map(PathBuf::as_path)
+            .zip(contents)
+            .collect()
+    }
+
     /// Tensor names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         // All but one are empty: the sources have maps of different types.
@@ -238,6 +252,14 @@ impl Weights {
                 })
             }
             Source::Gguf(weights) => weights.tensor(name),
+        }
+    }
+
+    /// One tensor by name as it lies in the file.
+    pub fn stored(&self, name: &str) -> Option<TensorView<'_>> {
+        match &self.source {
+            Source::Gguf(weights) => weights.file().tensor(name),
+            _ => self.tensor(name),
         }
     }
 

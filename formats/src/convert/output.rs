@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::ConvertRequest;
+use super::{ConvertRequest, Target};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
 
@@ -38,6 +38,18 @@ pub(super) fn check(request: &ConvertRequest) -> Vec<Diagnostic> {
     if problems.is_empty() {
         problems.extend(occupied(output, request.force));
     }
+    let is_file = is_gguf_file(output);
+    if is_file && request.target != Target::Gguf {
+        let title = format!(
+            "the output is named as a GGUF file, but the {} layout is a directory",
+            request.target
+        );
+        problems.push(
+            Diagnostic::error(codes::USAGE, title)
+                .at(Place::file(output))
+                .help("pass `--to gguf`, or name the output otherwise"),
+        );
+    }
     problems
 }
 
@@ -50,6 +62,9 @@ pub(super) fn occupied(output: &Path, force: bool) -> Option<Diagnostic> {
         return Some(problem.help("choose another output, or pass `--force` to replace it"));
     }
     if !metadata.is_dir() {
+        if metadata.is_file() && is_gguf_file(output) {
+            return None;
+        }
         return Some(problem.note("it is not a directory, so `--force` does not replace it"));
     }
     // `--force` replaces a checkpoint, not whatever else a mistyped path may lead to.
@@ -65,10 +80,17 @@ pub(super) fn occupied(output: &Path, force: bool) -> Option<Diagnostic> {
         let name = nested.file_name().to_string_lossy().into_owned();
         return Some(problem.note(format!("it holds a directory, `{name}`, so it is more than a head; `--force` does not replace it")));
     }
-    if !entries.is_empty() && !output.join("config.json").exists() {
+    let only_gguf = entries.len() == 1 && entries.iter().all(|entry| is_gguf_file(&entry.path()));
+    if !entries.is_empty() && !only_gguf && !output.join("config.json").exists() {
         return Some(problem.note("it holds files but no `config.json`, so it is no checkpoint; `--force` does not replace it"));
     }
     None
+}
+
+/// Whether a path names one file for llama.cpp rather than a directory.
+pub(super) fn is_gguf_file(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "gguf")
 }
 
 /// The directory that the output is created in.
@@ -113,6 +135,9 @@ pub(super) fn publish(
         return Err(problem);
     }
     let replaces = fs_err::symlink_metadata(output).is_ok();
+    if replaces && exchange(finished, output) {
+        return Ok(());
+    }
     if replaces {
         fs_err::rename(output, aside).map_err(|error| unwritable(output, &error))?;
     }
@@ -123,6 +148,18 @@ pub(super) fn publish(
         return Err(unwritable(output, &error));
     }
     Ok(())
+}
+
+/// Swaps two directories in one step, so that there is no moment without an output; false where the system cannot.
+#[cfg(target_os = "linux")]
+fn exchange(finished: &Path, output: &Path) -> bool {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, finished, CWD, output, RenameFlags::EXCHANGE).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_finished: &Path, _output: &Path) -> bool {
+    false
 }
 
 /// The path without links and dots, as far as it exists.

@@ -4,14 +4,14 @@
 //! `i + head_dim / 2`. In a GGUF file the rows of q and k are therefore interleaved: row `i` of the first half of a head
 //! and row `i` of the second follow each other.
 
-use std::ops::Range;
-
 /// `general.architecture` of a head.
 pub(crate) const ARCHITECTURE: &str = "eagle3";
 /// Rotary factors of Llama 3, one per pair of channels.
 pub(crate) const ROPE_FACTORS: &str = "rope_freqs.weight";
 /// Verifier token of each draft token.
 pub(super) const TOKENS: &str = "d2t";
+/// Token embedding.
+pub(crate) const EMBEDDING: &str = "token_embd.weight";
 /// Query projection.
 pub(super) const QUERIES: &str = "blk.0.attn_q.weight";
 /// Key projection.
@@ -22,7 +22,7 @@ pub(super) const LAYERS: &str = "eagle3.target_layers";
 pub(super) const LAYERS_EARLIER: &str = "eagle3.extract_layers";
 
 /// Metadata of this tool, beside what llama.cpp reads: what a head says that llama.cpp has no key for.
-pub(super) mod own {
+pub(crate) mod own {
     /// Rotary parameters as JSON, where the file itself only has the factors that follow from them.
     pub const ROPE: &str = "speculators.rope_parameters";
     /// Draft tokens per step.
@@ -35,7 +35,7 @@ pub(super) mod own {
 
 /// Canonical name and name in a GGUF file, in the order they are written.
 pub(super) const NAMES: [(&str, &str); 17] = [
-    ("embed_tokens.weight", "token_embd.weight"),
+    ("embed_tokens.weight", EMBEDDING),
     ("fc.weight", "fc.weight"),
     ("input_norm.weight", "enc.output_norm.weight"),
     ("layers.0.input_layernorm.weight", "blk.0.attn_norm.weight"),
@@ -60,6 +60,12 @@ pub(super) const NAMES: [(&str, &str); 17] = [
     ("rope_freqs", ROPE_FACTORS),
 ];
 
+/// The name in a GGUF file of a canonical tensor.
+pub(crate) fn stored_name(canonical: &str) -> Option<&'static str> {
+    let found = NAMES.iter().find(|(name, _)| *name == canonical)?;
+    Some(found.1)
+}
+
 /// The canonical name of a tensor of a GGUF file.
 pub(crate) fn canonical(name: &str) -> Option<&'static str> {
     let found = NAMES.iter().find(|(_, gguf)| *gguf == name)?;
@@ -67,7 +73,7 @@ pub(crate) fn canonical(name: &str) -> Option<&'static str> {
 }
 
 /// Which row of a checkpoint each row of a GGUF file is.
-pub(super) fn interleaved(rows: usize, heads: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn interleaved(rows: usize, heads: usize) -> impl Iterator<Item = usize> {
     let width = rows.checked_div(heads).unwrap_or_default();
     let half = width / 2;
     (0..heads).flat_map(move |head| {
@@ -76,14 +82,6 @@ pub(super) fn interleaved(rows: usize, heads: usize) -> impl Iterator<Item = usi
             [first, first + half]
         })
     })
-}
-
-/// The byte ranges of a matrix in a checkpoint that make up the matrix in a GGUF file, in order.
-pub(crate) fn interleaved_ranges(rows: usize, heads: usize, bytes: usize) -> Vec<Range<usize>> {
-    let row = bytes.checked_div(rows).unwrap_or_default();
-    interleaved(rows, heads)
-        .map(|index| index * row..(index + 1) * row)
-        .collect()
 }
 
 /// The matrix of a checkpoint from that of a GGUF file; `None` where the rows do not make up whole heads.
@@ -117,10 +115,8 @@ mod tests {
     #[test]
     fn the_two_orders_undo_each_other() {
         let checkpoint: Vec<u8> = (0..64).collect();
-        let ranges = interleaved_ranges(16, 2, 64);
-        let gguf: Vec<u8> = ranges
-            .into_iter()
-            .flat_map(|range| checkpoint[range].to_vec())
+        let gguf: Vec<u8> = interleaved(16, 2)
+            .flat_map(|row| checkpoint[4 * row..4 * row + 4].to_vec())
             .collect();
         assert_ne!(gguf, checkpoint);
         assert_eq!(half_split(&gguf, 16, 2).unwrap(), checkpoint);

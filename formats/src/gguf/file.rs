@@ -64,6 +64,11 @@ impl GgufFile {
         self.map.len() as u64
     }
 
+    /// All its bytes.
+    pub(crate) fn contents(&self) -> &[u8] {
+        &self.map
+    }
+
     /// Version of the format, 2 or 3.
     #[must_use]
     pub fn version(&self) -> u32 {

@@ -12,6 +12,7 @@ use super::{GgufFile, eagle3};
 use crate::codes;
 use crate::config::ConfigFile;
 use crate::diagnostic::{Diagnostic, Place};
+use crate::head::HeadDescription;
 use crate::rope::{Rope, RopeScaling};
 
 /// Divisors this close are the same: they were computed in single precision, in another order.
@@ -144,7 +145,7 @@ fn told(file: &GgufFile, text: &str) -> Option<RopeScaling> {
 }
 
 /// By what llama.cpp has to divide each plain frequency.
-pub(super) fn divisors(rope: &Rope, head_dim: usize) -> Vec<f64> {
+fn divisors(rope: &Rope, head_dim: usize) -> Vec<f64> {
     let plain = Rope {
         scaling: RopeScaling::Default,
         ..rope.clone()
@@ -158,13 +159,27 @@ pub(super) fn divisors(rope: &Rope, head_dim: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Writes the parameters down; gives those that come back when the file is read, or says why they cannot be written.
+/// The divisors of a head with Llama 3's scaling, as the file has them.
+pub(crate) fn llama3_divisors(head: &HeadDescription) -> Option<Vec<f32>> {
+    if !matches!(head.rope.scaling, RopeScaling::Llama3 { .. }) {
+        return None;
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the tensor is in single precision"
+    )]
+    let single = divisors(&head.rope, head.head_dim)
+        .into_iter()
+        .map(|divisor| divisor as f32)
+        .collect();
+    Some(single)
+}
+
+/// Writes the parameters down; gives those that come back when the file is read, or what cannot be written, in
+/// words that follow "the head has".
 pub(super) fn write(rope: &Rope, metadata: &mut Metadata) -> Result<Rope, String> {
     if rope.partial_rotary_factor != 1.0 {
-        return Err(format!(
-            "rotates {} of each head's channels, and llama.cpp's heads rotate all",
-            rope.partial_rotary_factor
-        ));
+        return Err("channels that are not rotated (`partial_rotary_factor`)".to_owned());
     }
     let mut written = rope.clone();
     written.theta = single(metadata, "eagle3.rope.freq_base", rope.theta);
@@ -192,13 +207,11 @@ pub(super) fn write(rope: &Rope, metadata: &mut Metadata) -> Result<Rope, String
         } => {
             if (*beta_fast, *beta_slow) != YARN_TURNS || !*truncate {
                 return Err(format!(
-                    "has a `yarn` ramp from {beta_fast} to {beta_slow} turns, rounded: {truncate}; llama.cpp's is from 32 to 1, rounded"
+                    "a YaRN ramp from {beta_fast} to {beta_slow} turns, rounded: {truncate}, where llama.cpp's is from 32 to 1, rounded"
                 ));
             }
             if attention_factor.is_some() || mscale.is_some() || mscale_all_dim.is_some() {
-                return Err(
-                    "states an attention factor for `yarn`, and llama.cpp takes that of the formula".to_owned(),
-                );
+                return Err("an attention factor for YaRN other than the formula's".to_owned());
             }
             metadata.text("eagle3.rope.scaling.type", "yarn");
             *factor = single(metadata, "eagle3.rope.scaling.factor", *factor);
@@ -208,9 +221,7 @@ pub(super) fn write(rope: &Rope, metadata: &mut Metadata) -> Result<Rope, String
             }
         }
         RopeScaling::Dynamic { .. } => {
-            return Err(
-                "has frequencies that change with the length of the text, and llama.cpp has no such scaling".to_owned(),
-            );
+            return Err("rotary frequencies that change with the length of the text".to_owned());
         }
     }
     Ok(written)

@@ -36,7 +36,7 @@ enum Kind {
 /// # Errors
 /// S101 where there is no `tokenizer.json`, S104 and S105 where it is malformed, S412 for a kind of tokenizer that this
 /// version does not write, S402 for one with more tokens than the verifier.
-pub(super) fn add(
+pub(crate) fn add(
     dir: &Path,
     vocab_size: usize,
     metadata: &mut Metadata,
