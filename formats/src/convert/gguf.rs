@@ -68,12 +68,19 @@ pub(super) fn draft(speculator: &Speculator, job: &Job<'_>) -> Result<(Draft, Me
     let name = &job.request.verifier_name;
     let mut metadata = gguf::metadata(&mut description, name, &mut draft.decisions)
         .map_err(|what| refused(head, vec![what]))?;
+    let before = draft.decisions.len();
     gguf::add_tokenizer(
         &job.request.verifier,
         description.vocab_size,
         &mut metadata,
         &mut draft.decisions,
     )?;
+    let guesses = draft.decisions.iter().skip(before);
+    let mut guesses = guesses.filter(|decision| decision.guess && job.request.options.strict);
+    if let Some(guess) = guesses.next() {
+        let place = Place::file(job.request.verifier.join("tokenizer.json"));
+        return Err(guess.refused(place).into());
+    }
     eagle3::drop_config_keys(head, &mut draft.decisions);
     draft.rows.extend(factors(&description));
     draft.description = Description::Eagle3(description);

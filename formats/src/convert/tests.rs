@@ -1,6 +1,7 @@
 mod choices;
 mod foreign;
 mod round_trips;
+mod to_gguf;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

@@ -232,6 +232,7 @@ fn resolve(
         draft_vocab_size: description.draft_vocab_size,
         vocab_size: description.vocab_size,
         repair: resolver.foreign(),
+        offsets: recognized.layout == Layout::Gguf,
         place: checkpoint.weights_place(),
     };
     // A misshaped or missing `lm_head` leaves the number of draft tokens in doubt, and then the maps are not to blame.

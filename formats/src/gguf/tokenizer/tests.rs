@@ -149,7 +149,7 @@ fn the_way_a_text_is_split_is_recognized_by_its_expressions() {
 fn other_tokenizers_are_refused_by_name() {
     let scratch = Scratch::new();
     scratch.write("config.json", b"{}");
-    let mut add = |tokenizer: &Value| {
+    let add = |tokenizer: &Value| {
         scratch.write("tokenizer.json", tokenizer.to_string().as_bytes());
         let (mut metadata, mut decisions) = (Metadata::new(), Vec::new());
         super::add(scratch.root(), 6, &mut metadata, &mut decisions).unwrap_err()
