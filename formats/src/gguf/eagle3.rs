@@ -18,7 +18,7 @@ pub(super) const QUERIES: &str = "blk.0.attn_q.weight";
 pub(super) const KEYS: &str = "blk.0.attn_k.weight";
 /// Verifier layers the head reads.
 pub(super) const LAYERS: &str = "eagle3.target_layers";
-/// What builds before June 2026 called them.
+/// What earlier builds called them.
 pub(super) const LAYERS_EARLIER: &str = "eagle3.extract_layers";
 
 /// Metadata of this tool, beside what llama.cpp reads: what a head says that llama.cpp has no key for.

@@ -172,7 +172,7 @@ impl GgufFile {
         self.contents.fields.iter().find(|field| field.key == key)
     }
 
-    /// Names of the tensors, in the order of the file.
+    /// Names of the tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.contents
             .tensors
@@ -183,11 +183,9 @@ impl GgufFile {
     /// One tensor by name, its shape row-major: the reverse of the order in the file.
     #[must_use]
     pub fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
-        let entry = self
-            .contents
-            .tensors
-            .iter()
-            .find(|entry| entry.name == name)?;
+        let tensors = &self.contents.tensors;
+        let position = tensors.binary_search_by(|entry| entry.name.as_str().cmp(name));
+        let entry = tensors.get(position.ok()?)?;
         Some(TensorView {
             name: &entry.name,
             dtype: entry.dtype,

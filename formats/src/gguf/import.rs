@@ -111,9 +111,7 @@ impl GgufWeights {
 
     /// Tensor names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let mut names: Vec<&str> = self.file.names().collect();
-        names.sort_unstable();
-        names.into_iter()
+        self.file.names()
     }
 
     /// One tensor, as a checkpoint has it.

@@ -46,6 +46,7 @@ pub(super) struct Field {
 pub(super) struct Contents {
     pub version: u32,
     pub fields: Vec<Field>,
+    /// Sorted by name.
     pub tensors: Vec<Entry>,
 }
 
@@ -363,6 +364,8 @@ impl<'a> Cursor<'a> {
                 self.bytes.len() - end
             )));
         }
+        // From here on they are looked for by name.
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
     }
 
