@@ -90,7 +90,7 @@ class Judge:
             [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
         )
         if completed.returncode != 0:
-            raise RuntimeError(f"{command[:3]} failed:\n{completed.stdout[-3000:]}")
+            raise RuntimeError(f"{' '.join(map(str, command[:3]))} failed:\n{completed.stdout[-3000:]}")
 
     def theirs(self, model: Path, output: Path, *options: str | Path) -> Path:
         """A GGUF file by llama.cpp's converter, in this process: importing torch takes longer than converting."""
@@ -121,7 +121,7 @@ class Judge:
         place.mkdir(parents=True)
         verifier = self.theirs(subject.verifier, place / "verifier.gguf")
         theirs = self.theirs(subject.head, place / "theirs.gguf", "--target-model-dir", subject.verifier)
-        ours = self.convert(subject.head, subject.verifier, place / "ours.gguf", "--to", "gguf", "--strict")
+        ours = self.convert(subject.head, subject.verifier, place / "ours.gguf", "--to", "gguf")
         yield self.compare(subject, theirs, ours)
         yield self.back(subject, theirs, place / "back")
         yield self.draft(subject, verifier, theirs, ours)
@@ -214,29 +214,30 @@ class Judge:
         tokenizer = AutoTokenizer.from_pretrained(subject.verifier)
         texts = []
         for line in subject.prompts.read_text().splitlines()[: self.prompts]:
-            messages = json.loads(line)["messages"]
-            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            prompt = json.loads(line)
+            if "messages" in prompt:
+                text = tokenizer.apply_chat_template(prompt["messages"], tokenize=False, add_generation_prompt=True)
+            else:
+                text = tokenizer.decode(prompt["prompt_token_ids"])
             texts.append(text.removeprefix(tokenizer.bos_token or ""))
         return texts
 
     def run(self, verifier: Path, head: Path, prompt: str, attempts: int = 9) -> tuple[str, int, int]:
         """Text, drafted and accepted tokens."""
-        log = head.with_suffix(".log")
-        log.unlink(missing_ok=True)
         program = self.llama / "build" / "bin" / "llama-speculative-simple"
-        self.quietly(
-            [program, "-m", verifier, "-md", head, "--spec-type", "draft-eagle3", "--temp", "0", "-n", TOKENS]
-            + ["--spec-draft-n-max", DRAFTS, "-t", 1, "-lv", 3, "--log-file", log, "-p", prompt]
-        )
-        text = log.read_text(errors="replace")
-        count = [re.search(rf"\b{name}\s+= (\d+)", text) for name in ("n_drafted", "n_accept")]
+        command = [program, "-m", verifier, "-md", head, "--spec-type", "draft-eagle3", "--temp", "0", "-n", TOKENS]
+        command += ["--spec-draft-n-max", DRAFTS, "-t", 1, "-lv", 3, "-p", prompt]
+        completed = subprocess.run(list(map(str, command)), capture_output=True, text=True, errors="replace")
+        if completed.returncode != 0:
+            raise RuntimeError(f"{program.name} failed:\n{completed.stderr[-3000:]}")
+        log = completed.stderr
+        count = [re.search(rf"\b{name}\s+= (\d+)", log) for name in ("n_drafted", "n_accept")]
         if not all(count):
             # The program may end before its log has been written out.
             if attempts == 0:
-                raise RuntimeError(f"no counts in {log}")
+                raise RuntimeError(f"{program.name} told no counts")
             return self.run(verifier, head, prompt, attempts - 1)
-        said = "\n".join(line for line in text.splitlines() if not re.match(r"\d+\.\d+\.\d+\.\d+ ", line))
-        return said, int(count[0][1]), int(count[1][1])
+        return completed.stdout, int(count[0][1]), int(count[1][1])
 
 
 # Rotary embeddings that llama.cpp keeps in ways of its own: as a tensor, and as keys.

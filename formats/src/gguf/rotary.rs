@@ -98,8 +98,8 @@ fn llama3(file: &GgufFile, theta: f64, head_dim: usize) -> Result<Map<String, Js
         .text(eagle3::own::ROPE)?
         .and_then(|text| told(file, text));
     let stretch = found.iter().copied().fold(1.0, f64::max);
-    // As released for Llama 3.1 and later, trained on other lengths: 256 to 1048576 tokens.
-    let known = (8..=20).map(|power| RopeScaling::Llama3 {
+    // As released for Llama 3.1 and later, trained on other lengths: 16 to 1048576 tokens.
+    let known = (4..=20).map(|power| RopeScaling::Llama3 {
         factor: (stretch * 1e4).round() / 1e4,
         low_freq_factor: 1.0,
         high_freq_factor: 4.0,
@@ -131,7 +131,7 @@ fn llama3(file: &GgufFile, theta: f64, head_dim: usize) -> Result<Map<String, Js
         .at(place)
         .note("a config states four parameters; a GGUF file has only what follows from them")
         .note(format!(
-            "tried: factor {stretch}, 1 and 4 turns, trained lengths of 256 to 1048576"
+            "tried: factor {stretch}, 1 and 4 turns, trained lengths of 16 to 1048576"
         ))),
     }
 }
