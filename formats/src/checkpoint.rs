@@ -50,8 +50,9 @@ impl Checkpoint {
         let root = root.as_ref();
         directory(root)?;
         let mut problems = Vec::new();
-        let config =
-            ConfigFile::read(root.join("config.json")).map_err(|problem| problems.push(problem));
+        let config = ConfigFile::read(root.join("config.json"))
+            .map(unwrapped)
+            .map_err(|problem| problems.push(problem));
         let weights = Weights::open(root).map_err(|found| problems.extend(found));
         match (config, weights) {
             (Ok(config), Ok(weights)) => Ok(Checkpoint {
@@ -106,6 +107,14 @@ impl Checkpoint {
         self.weights.bytes()
     }
 
+    /// `config.json` and the weight files with all their bytes, in order.
+    pub(crate) fn contents(&self) -> Vec<(&Path, &[u8])> {
+        let config = (self.config.path(), self.config.text.as_bytes());
+        std::iter::once(config)
+            .chain(self.weights.contents())
+            .collect()
+    }
+
     /// Tensor names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.weights.names()
@@ -139,6 +148,29 @@ impl Checkpoint {
     pub fn weights_place(&self) -> Place {
         self.weights.place().clone()
     }
+}
+
+/// vLLM keeps the config of a head under `model` in one of its own (`EAGLEConfig`); what stands beside it there wins.
+fn unwrapped(mut config: ConfigFile) -> ConfigFile {
+    let wrapper = matches!(
+        config
+            .value
+            .get("model_type")
+            .and_then(|kind| kind.as_str()),
+        Some("eagle" | "eagle3")
+    );
+    if wrapper && let Some(serde_json::Value::Object(model)) = config.value.remove("model") {
+        for (key, value) in model {
+            let absent = config
+                .value
+                .get(&key)
+                .is_none_or(serde_json::Value::is_null);
+            if absent || key == "model_type" {
+                config.value.insert(key, value);
+            }
+        }
+    }
+    config
 }
 
 /// `owner/name`, where there is no directory `owner` either.

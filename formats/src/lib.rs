@@ -9,6 +9,9 @@ pub mod config;
 pub mod convert;
 pub mod decision;
 pub mod diagnostic;
+pub mod digest;
+pub mod eagle;
+pub mod expected;
 mod file;
 pub mod head;
 pub mod header;
@@ -20,6 +23,7 @@ pub mod options;
 pub mod pickle;
 pub mod rope;
 pub mod scan;
+pub mod speculator;
 #[cfg(test)]
 mod testing;
 pub mod validate;
@@ -34,6 +38,7 @@ pub use diagnostic::{Diagnostic, Level, Place};
 pub use head::{Head, HeadDescription, Layout};
 pub use options::{AuxConvention, ReadOptions};
 pub use rope::{Rope, RopeScaling};
+pub use speculator::{Algorithm, Description, Speculator};
 pub use verifier::VerifierConfig;
 pub use vocabulary::VocabularyMap;
 

@@ -142,6 +142,14 @@ impl Weights {
         lengths.sum()
     }
 
+    /// Each file with all its bytes, in order.
+    pub fn contents(&self) -> Vec<(&Path, &[u8])> {
+        self.shards
+            .iter()
+            .map(|shard| (shard.path(), &**shard.content()))
+            .collect()
+    }
+
     /// Tensor names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
