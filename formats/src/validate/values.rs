@@ -3,7 +3,7 @@
 use crate::checkpoint::{Checkpoint, TensorView};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
-use crate::scan::{self, TensorScan};
+use crate::scan::TensorScan;
 
 /// Longest list in a finding.
 const LISTED: usize = 10;
@@ -16,7 +16,7 @@ pub(super) fn scan(checkpoint: &Checkpoint) -> Vec<Scanned<'_>> {
         .names()
         .filter_map(|name| checkpoint.tensor(name));
     tensors
-        .filter_map(|tensor| Some((tensor, scan::scan(&tensor)?)))
+        .filter_map(|tensor| Some((tensor, checkpoint.scan(tensor.name)?)))
         .collect()
 }
 
