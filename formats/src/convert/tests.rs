@@ -2,7 +2,9 @@ mod choices;
 mod foreign;
 #[cfg(unix)]
 mod links;
+mod round_trips;
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
