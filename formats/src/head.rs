@@ -20,7 +20,10 @@ mod sizes;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use aux_layers::shift;
 pub use layout::Dropped;
+pub(crate) use layout::{Origin, Recognized, bare_name, droppable, speculators_names};
+pub(crate) use open::Resolver;
 pub use shapes::Expected;
 
 /// A checkpoint layout, recognized by tensor names and shapes first and config second.

@@ -9,6 +9,15 @@ pub enum AuxConvention {
     Output,
 }
 
+/// What stands in the first position of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockAnchor {
+    /// A token that is known already: a block of B gives B - 1 draft tokens.
+    Known,
+    /// The first token that is predicted: a block of B gives B draft tokens (`sample_from_anchor`).
+    Predicted,
+}
+
 /// Overrides and attitude for [`crate::Head::open`]. What is `None` is read from the files.
 #[derive(Clone, Debug, Default)]
 pub struct ReadOptions {
@@ -28,6 +37,8 @@ pub struct ReadOptions {
     pub rope_theta: Option<f64>,
     /// Channels per head.
     pub head_dim: Option<usize>,
+    /// What stands in the first position of a block; block drafters only.
+    pub dflash_anchor: Option<BlockAnchor>,
     /// Turns every guess into an error (S411).
     pub strict: bool,
 }

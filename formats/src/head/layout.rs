@@ -33,6 +33,7 @@ pub(crate) enum Origin {
     AngelSlim,
     TorchSpec,
     Automodel,
+    ZLab,
 }
 
 impl Origin {
@@ -45,6 +46,7 @@ impl Origin {
             Origin::AngelSlim => "AngelSlim",
             Origin::TorchSpec => "TorchSpec",
             Origin::Automodel => "NeMo Automodel",
+            Origin::ZLab => "z-lab",
         }
     }
 }
@@ -74,7 +76,7 @@ pub(crate) fn recognize(checkpoint: &Checkpoint) -> Result<Recognized, Vec<Diagn
             .at(root.place("speculators_model_type"))
             .into());
         }
-        return speculators(checkpoint);
+        return speculators_names(checkpoint);
     }
     let names: Vec<&str> = checkpoint.names().collect();
     let bare: Vec<&str> = names.iter().map(|name| strip(name).1).collect();
@@ -130,7 +132,8 @@ pub(crate) fn recognize(checkpoint: &Checkpoint) -> Result<Recognized, Vec<Diagn
     Ok(recognized)
 }
 
-fn speculators(checkpoint: &Checkpoint) -> Result<Recognized, Vec<Diagnostic>> {
+/// The names of a checkpoint in the speculators layout: its own, without what carries nothing of the head.
+pub(crate) fn speculators_names(checkpoint: &Checkpoint) -> Result<Recognized, Vec<Diagnostic>> {
     let mut recognized = Recognized {
         layout: Layout::Speculators,
         origin: Origin::Speculators,
@@ -270,7 +273,7 @@ fn canonical(bare: &str) -> String {
 }
 
 /// Tensors known to carry nothing of the head.
-fn droppable(bare: &str) -> Option<&'static str> {
+pub(crate) fn droppable(bare: &str) -> Option<&'static str> {
     if bare.ends_with("rotary_emb.inv_freq") || bare.ends_with("rotary_emb.original_inv_freq") {
         return Some("the rotary frequencies follow from the config");
     }
@@ -279,6 +282,7 @@ fn droppable(bare: &str) -> Option<&'static str> {
             Some("a copy of the verifier's output matrix, used in training")
         }
         "verifier_norm.weight" => Some("a copy of the verifier's final norm, used in training"),
+        "refiner_head.causal_tril" => Some("it follows from the block size"),
         _ => None,
     }
 }
@@ -402,7 +406,7 @@ fn origin(root: &Section<'_>, names: &[&str]) -> Origin {
     }
 }
 
-fn evidence(origin: Origin) -> &'static str {
+pub(crate) fn evidence(origin: Origin) -> &'static str {
     match origin {
         Origin::Speculators => "the config has `speculators_model_type`",
         Origin::SafeAiLab => "`midlayer.*` tensors beside a plain decoder config",
@@ -413,5 +417,6 @@ fn evidence(origin: Origin) -> &'static str {
         Origin::AngelSlim => "the architecture or `modal_type` is one that only AngelSlim writes",
         Origin::TorchSpec => "the config has `_torchspec_version`",
         Origin::Automodel => "the names or the architecture are those of NeMo Automodel",
+        Origin::ZLab => "a block drafter whose config is not that of speculators",
     }
 }
