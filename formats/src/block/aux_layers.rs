@@ -4,6 +4,7 @@
 //! vLLM and SGLang read those lists that way, whoever wrote them.
 
 use crate::codes;
+use crate::convert::provenance;
 use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
 use crate::head::{Resolver, shift};
@@ -66,7 +67,10 @@ impl Resolver<'_> {
             return Some(ids);
         }
         let layers = self.verifier.map(|verifier| verifier.num_hidden_layers);
-        if let (Some(layers), Some(last)) = (layers, ids.iter().max().filter(|last| layers == Some(**last))) {
+        if let (Some(layers), Some(last)) = (
+            layers,
+            ids.iter().max().filter(|last| layers == Some(**last)),
+        ) {
             let ids = ids.clone();
             let reason = format!(
                 "`{key}` has {last}, and the verifier has {layers} layers: as outputs counted from 0 there is no such layer"
@@ -75,6 +79,12 @@ impl Resolver<'_> {
             return Some(ids);
         }
         let outputs = shift(&ids, AuxConvention::Output);
+        if self.recorded_states() == Some(outputs.clone()) {
+            let reason =
+                "the converter that wrote the checkpoint recorded them as layers that have run";
+            self.decide(&outputs, reason, false);
+            return Some(outputs);
+        }
         if layers.is_some() && outputs.last().copied() == layers {
             // transformers, where z-lab and ModelOpt train, hands out that state after the final norm.
             let reason = format!(
@@ -88,6 +98,15 @@ impl Resolver<'_> {
         Some(outputs)
     }
 
+    /// Ids that the converter which wrote a foreign layout recorded.
+    fn recorded_states(&self) -> Option<Vec<usize>> {
+        let recorded = self.recorded(provenance::AUX_LAYERS)?.as_array()?;
+        recorded
+            .iter()
+            .map(|id| usize::try_from(id.as_u64()?).ok())
+            .collect()
+    }
+
     /// The layers that trainers of block drafters spread over the verifier when none are named.
     fn spread(&mut self, key: &str, draft_layers: usize) -> Option<Vec<usize>> {
         let missing = Diagnostic::error(
@@ -96,7 +115,8 @@ impl Resolver<'_> {
         )
         .at(self.root.file().place_of(key));
         if !self.foreign() {
-            let missing = missing.note("neither vLLM nor the Python package loads a head without it");
+            let missing =
+                missing.note("neither vLLM nor the Python package loads a head without it");
             self.problems.push(missing);
             return None;
         }
@@ -104,7 +124,8 @@ impl Resolver<'_> {
         let counted = self.keep(counted).flatten();
         let layers = counted.or(self.verifier.map(|verifier| verifier.num_hidden_layers));
         let Some(outputs) = layers.and_then(|layers| spread(layers, draft_layers)) else {
-            self.problems.push(missing.help("name the layers the head was trained on"));
+            self.problems
+                .push(missing.help("name the layers the head was trained on"));
             return None;
         };
         let ids = shift(&outputs, AuxConvention::Output);

@@ -5,6 +5,7 @@
 
 use super::{BlockDescription, tokens_per_block};
 use crate::codes;
+use crate::convert::provenance;
 use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::head::Resolver;
@@ -109,7 +110,9 @@ impl Resolver<'_> {
             ("attention_value_scale", |value| value.as_f64() == Some(1.0)),
             ("input_embedding_scale", |value| value.as_f64() == Some(1.0)),
             ("output_multiplier", |value| value.as_f64() == Some(1.0)),
-            ("final_logit_softcapping", |value| value.as_f64() == Some(0.0)),
+            ("final_logit_softcapping", |value| {
+                value.as_f64() == Some(0.0)
+            }),
             ("use_aux_hidden_state", |value| value == true),
             ("is_neox_style", |value| value == true),
             ("is_causal", |value| value == false),
@@ -119,7 +122,8 @@ impl Resolver<'_> {
             let Some(value) = self.root.get(&key).filter(|value| !is_neutral(value)) else {
                 continue;
             };
-            let title = format!("`{key}` is {value}, and block drafters with that are not supported");
+            let title =
+                format!("`{key}` is {value}, and block drafters with that are not supported");
             self.contradiction(&key, title);
         }
         let path = self.checkpoint.root().join(MASK_EMBEDDING);
@@ -227,7 +231,11 @@ impl Resolver<'_> {
             return by_name;
         }
         // `shift_label` is the trainers' word for labels that are one token ahead of their position.
-        for (key, turned) in [(KEY, false), ("shift_label", false), ("dspark_bonus_anchor", true)] {
+        for (key, turned) in [
+            (KEY, false),
+            ("shift_label", false),
+            ("dspark_bonus_anchor", true),
+        ] {
             let key = self.head_key(key);
             let written = self.root.bool(&key);
             if let Some(written) = self.keep(written).flatten() {
@@ -267,6 +275,7 @@ impl Resolver<'_> {
         let written =
             methods.and_then(|methods| methods.get(0)?.get("speculative_tokens")?.as_u64());
         written
+            .or_else(|| self.recorded(provenance::SPECULATIVE_TOKENS)?.as_u64())
             .and_then(|tokens| usize::try_from(tokens).ok())
             .filter(|tokens| *tokens > 0)
             .unwrap_or(tokens_per_block(block_size, sample_from_anchor))

@@ -36,7 +36,9 @@ impl Resolver<'_> {
             .filter(|groups| *groups > 0);
         let conv_group_size = self.part(
             "conv_group_size",
-            groups.map(|groups| hidden / groups).filter(|size| *size > 0),
+            groups
+                .map(|groups| hidden / groups)
+                .filter(|size| *size > 0),
             16,
         )?;
         let rank = self.dimension("candidate_selector.hidden_projection.weight", 0);
@@ -88,7 +90,10 @@ impl Resolver<'_> {
         };
         let markov_head_type = self.markov_head_type()?;
         let inputs = self.dimension("confidence_head.proj.weight", 1);
-        let (there, joined) = (inputs.is_some(), inputs.is_some_and(|inputs| inputs > hidden));
+        let (there, joined) = (
+            inputs.is_some(),
+            inputs.is_some_and(|inputs| inputs > hidden),
+        );
         // In foreign layouts the tensors know; the Python package's defaults are true.
         let flag = |key: &str| self.root.bool(&self.head_key(key));
         let (enabled, with_markov) = (
@@ -124,9 +129,8 @@ impl Resolver<'_> {
                 .into_iter()
                 .find(|kind| written.eq_ignore_ascii_case(kind.as_str()));
             if known.is_none() {
-                let title = format!(
-                    "`{key}` is `{written}`, but has to be `vanilla`, `gated` or `rnn`"
-                );
+                let title =
+                    format!("`{key}` is `{written}`, but has to be `vanilla`, `gated` or `rnn`");
                 self.problems
                     .push(Diagnostic::error(codes::CONFIG_TYPE, title).at(self.root.place(&key)));
             }
@@ -145,7 +149,9 @@ impl Resolver<'_> {
         let rank = self.dimension("refiner_head.down_h.weight", 0);
         let xpress_rank = self.part("xpress_rank", rank, 256)?;
         let mlp = self.dimension("refiner_head.mlp_gate.weight", 0);
-        let ratio = mlp.map(|rows| rows / xpress_rank).filter(|ratio| *ratio > 0);
+        let ratio = mlp
+            .map(|rows| rows / xpress_rank)
+            .filter(|ratio| *ratio > 0);
         Some(Drafter::XPress {
             xpress_rank,
             xpress_mlp_ratio: self.part("xpress_mlp_ratio", ratio, 2)?,

@@ -100,7 +100,10 @@ impl BlockDescription {
                 ),
             };
             for around in ["attention_conv", "mlp_conv"] {
-                list.add(&name(&format!("{around}.base_kernel")), &[&sides, &taps, hidden]);
+                list.add(
+                    &name(&format!("{around}.base_kernel")),
+                    &[&sides, &taps, hidden],
+                );
                 list.add(
                     &name(&format!("{around}.kernel_projection.weight")),
                     &[&kernels, hidden],
@@ -116,9 +119,15 @@ impl BlockDescription {
             Drafter::DFlash2 { selector_rank, .. } => {
                 let rank = Size::of("selector_rank", selector_rank);
                 for codebook in ["predecessor_codebook", "successor_codebook"] {
-                    list.add(&format!("candidate_selector.{codebook}"), &[vocabulary, &rank]);
+                    list.add(
+                        &format!("candidate_selector.{codebook}"),
+                        &[vocabulary, &rank],
+                    );
                 }
-                list.add("candidate_selector.hidden_projection.weight", &[&rank, hidden]);
+                list.add(
+                    "candidate_selector.hidden_projection.weight",
+                    &[&rank, hidden],
+                );
             }
             Drafter::DSpark {
                 markov_rank,
@@ -159,7 +168,9 @@ impl BlockDescription {
                 let rank = Size::of("xpress_rank", xpress_rank);
                 let mlp = Size {
                     value: xpress_rank * xpress_mlp_ratio,
-                    sum: format!("xpress_rank x xpress_mlp_ratio = {xpress_rank} x {xpress_mlp_ratio}"),
+                    sum: format!(
+                        "xpress_rank x xpress_mlp_ratio = {xpress_rank} x {xpress_mlp_ratio}"
+                    ),
                 };
                 let block = Size::of("block_size", self.block_size);
                 for (part, rows, columns) in [

@@ -179,8 +179,14 @@ fn relative(checkpoint: &Checkpoint, root: &Section<'_>) -> Option<Diagnostic> {
     };
     let architectures = root.str_list("architectures").ok().flatten();
     let architecture = |part: &'static str| {
-        let name = architectures.iter().flatten().find(|name| name.contains(part))?;
-        Some((root.place("architectures"), format!("its architecture is `{name}`")))
+        let name = architectures
+            .iter()
+            .flatten()
+            .find(|name| name.contains(part))?;
+        Some((
+            root.place("architectures"),
+            format!("its architecture is `{name}`"),
+        ))
     };
     let declared = |kind: &'static str| {
         (root.get("dflash_config.projector_type")?.as_str()? == kind).then(|| {
@@ -193,7 +199,9 @@ fn relative(checkpoint: &Checkpoint, root: &Section<'_>) -> Option<Diagnostic> {
     let kinds = [
         (
             "a Domino head",
-            with("prefix_gru.").or_else(|| architecture("Domino")).or_else(|| declared("domino")),
+            with("prefix_gru.")
+                .or_else(|| architecture("Domino"))
+                .or_else(|| declared("domino")),
             "a GRU over the drafted prefix corrects its logits; the speculators layout has no place for `prefix_gru` and `embed_proj`",
         ),
         (

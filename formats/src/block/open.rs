@@ -179,7 +179,10 @@ impl Resolver<'_> {
         let mut slices = BTreeMap::new();
         let names: Vec<&String> = self.recognized.names.keys().collect();
         for canonical in names {
-            let Some(view) = self.view(canonical).filter(|view| view.name.contains(FUSED)) else {
+            let Some(view) = self
+                .view(canonical)
+                .filter(|view| view.name.contains(FUSED))
+            else {
                 continue;
             };
             let Some((&rows, rest)) = view.shape.split_first() else {

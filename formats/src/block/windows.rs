@@ -63,8 +63,9 @@ impl Resolver<'_> {
                 self.decoder.name("layer_types")
             )
         };
-        self.problems
-            .push(Diagnostic::error(codes::CONFIG_TYPE, title).at(self.decoder.place("layer_types")));
+        self.problems.push(
+            Diagnostic::error(codes::CONFIG_TYPE, title).at(self.decoder.place("layer_types")),
+        );
         None
     }
 

@@ -5,29 +5,43 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{ConvertRequest, Plan};
-use crate::head::{DraftLayer, Layout};
+use super::Job;
+use crate::config::Section;
+use crate::head::{DraftLayer, Head, HeadDescription};
+use crate::speculator::Algorithm;
 use crate::verifier::{FloatType, HiddenAct};
 
 /// Release of the Python package whose layout is written.
-const FORMAT_VERSION: &str = "0.9.0";
+pub(super) const FORMAT_VERSION: &str = "0.9.0";
 
 /// Keys that are read, or that say nothing about a head. Sorted.
 pub(crate) const KNOWN_KEYS: &[&str] = &[
     "_name_or_path",
+    "add_swa_attention_sink_bias",
     "architectures",
     "attention_bias",
     "attention_dropout",
     "attention_multiplier",
     "auto_map",
+    "aux_hidden_state_layer_ids",
+    "block_size",
     "bos_token_id",
+    "confidence_head_with_markov",
+    "conv_group_size",
+    "conv_kernel_size",
     "conversion",
+    "dflash_config",
     "draft_vocab_size",
+    "dspark_block_size",
+    "dspark_bonus_anchor",
+    "dspark_noise_token_id",
+    "dspark_target_layer_ids",
     "dtype",
     "eagle_aux_hidden_state_layer_ids",
     "eagle_config",
     "embed_requires_grad",
     "embedding_multiplier",
+    "enable_confidence_head",
     "eos_token_id",
     "fc_norm",
     "has_no_defaults_at_init",
@@ -36,9 +50,14 @@ pub(crate) const KNOWN_KEYS: &[&str] = &[
     "hidden_size",
     "initializer_range",
     "intermediate_size",
+    "is_causal",
+    "is_neox_style",
     "layer_types",
     "logit_scale",
     "logits_scaling",
+    "markov_head_type",
+    "markov_rank",
+    "mask_token_id",
     "max_position_embeddings",
     "max_window_layers",
     "mlp_bias",
@@ -48,38 +67,50 @@ pub(crate) const KNOWN_KEYS: &[&str] = &[
     "norm_output",
     "num_attention_heads",
     "num_aux_hidden_states",
+    "num_depths",
     "num_hidden_layers",
+    "num_jacobi_passes",
     "num_key_value_heads",
+    "num_target_layers",
     "original_max_position_embeddings",
     "pad_token_id",
+    "parallel_drafting",
+    "pard_token",
     "partial_rotary_factor",
     "pretraining_tp",
+    "ptd_token_id",
     "residual_multiplier",
     "rms_norm_eps",
     "rope_parameters",
     "rope_scaling",
     "rope_theta",
+    "sample_from_anchor",
+    "selector_rank",
+    "selector_top_k",
     "sliding_window",
+    "sliding_window_non_causal",
     "speculators_config",
     "speculators_model_type",
     "speculators_version",
     "target_hidden_size",
+    "target_layer_ids",
     "tie_word_embeddings",
     "torch_dtype",
     "transformer_layer_config",
     "transformers_version",
+    "use_aux_hidden_state",
     "use_cache",
     "use_sliding_window",
     "vocab_size",
+    "xpress_mlp_ratio",
+    "xpress_rank",
 ];
 
 /// Builds the config, keys sorted at every level.
-pub(super) fn build(plan: &Plan, request: &ConvertRequest) -> Map<String, Value> {
-    let head = &plan.description;
-    let value = json!({
+pub(super) fn build(source: &Head, head: &HeadDescription, job: &Job<'_>) -> Map<String, Value> {
+    let mut value = json!({
         // The full class of the Python package. The one its converter names, `Eagle3Speculator`, knows one layer only.
         "architectures": ["Eagle3DraftModel"],
-        "conversion": provenance(plan),
         "draft_vocab_size": head.draft_vocab_size,
         "dtype": dtype(head.dtype),
         "eagle_aux_hidden_state_layer_ids": head.aux_layer_ids,
@@ -88,53 +119,53 @@ pub(super) fn build(plan: &Plan, request: &ConvertRequest) -> Map<String, Value>
         "norm_before_fc": head.norm_before_fc,
         "norm_before_residual": head.norm_before_residual,
         "norm_output": head.norm_output,
-        "speculators_config": {
-            "algorithm": "eagle3",
-            "default_proposal_method": "greedy",
-            "proposal_methods": [{
-                "accept_tolerance": 0.0,
-                "proposal_type": "greedy",
-                "speculative_tokens": head.speculative_tokens,
-                "verifier_accept_k": 1,
-            }],
-            "verifier": { "architectures": plan.facts.architectures, "name_or_path": request.verifier_name },
-        },
+        "speculators_config": proposal(head.algorithm, head.speculative_tokens, job),
         "speculators_model_type": "eagle3",
         "speculators_version": FORMAT_VERSION,
         // Null where it equals the draft's own width: the Python package expects a number only where it differs.
         "target_hidden_size": (head.target_hidden_size != head.hidden_size).then_some(head.target_hidden_size),
         "tie_word_embeddings": false,
-        "transformer_layer_config": decoder(plan),
+        "transformer_layer_config": decoder(source, head, job),
     });
-    match sorted(value) {
-        Value::Object(map) => map,
-        _ => Map::new(),
+    if head.algorithm == Algorithm::PEagle {
+        value["architectures"] = json!(["PEagleDraftModel"]);
+        value["embed_requires_grad"] = json!(true);
+        value["mask_token_id"] = json!(head.mask_token_id);
+        value["speculators_model_type"] = json!("peagle");
     }
+    object(value)
+}
+
+/// How the head is used, and for which verifier.
+pub(super) fn proposal(algorithm: Algorithm, speculative_tokens: usize, job: &Job<'_>) -> Value {
+    json!({
+        "algorithm": algorithm,
+        "default_proposal_method": "greedy",
+        "proposal_methods": [{
+            "accept_tolerance": 0.0,
+            "proposal_type": "greedy",
+            "speculative_tokens": speculative_tokens,
+            "verifier_accept_k": 1,
+        }],
+        "verifier": { "architectures": job.facts.architectures, "name_or_path": job.request.verifier_name },
+    })
 }
 
 /// The text of the config as the Python package lays it out: two spaces, and a newline at the end.
-pub(super) fn text(config: &Map<String, Value>) -> String {
+pub(crate) fn text(config: &Map<String, Value>) -> String {
     format!("{:#}\n", Value::Object(config.clone()))
 }
 
-fn decoder(plan: &Plan) -> Value {
-    let head = &plan.description;
-    let source = plan.head.checkpoint.config().root();
-    let key = |key: &str| {
-        let nested = source
-            .get("transformer_layer_config")
-            .and_then(|decoder| decoder.get(key));
-        nested
-            .or_else(|| source.get(key))
-            .filter(|value| !value.is_null())
-            .cloned()
-    };
+fn decoder(head: &Head, description: &HeadDescription, job: &Job<'_>) -> Value {
+    let source = head.checkpoint.config().root();
+    let head = description;
+    let key = |key: &str| source_key(&source, key);
     let mut value = json!({
         "attention_bias": head.attention_bias,
         "attention_dropout": 0.0,
-        "bos_token_id": key("bos_token_id").or_else(|| plan.facts.bos_token_id.map(Value::from)),
+        "bos_token_id": key("bos_token_id").or_else(|| job.facts.bos_token_id.map(Value::from)),
         "dtype": dtype(head.dtype),
-        "eos_token_id": key("eos_token_id").or_else(|| verifier_eos(plan)),
+        "eos_token_id": key("eos_token_id").or_else(|| verifier_eos(job)),
         "head_dim": head.head_dim,
         "hidden_act": act(head.hidden_act),
         "hidden_size": head.hidden_size,
@@ -164,14 +195,7 @@ fn decoder(plan: &Plan) -> Value {
     }
     let window = head.sliding_window.iter().flatten().next();
     if window.is_some() || head.draft_layer == DraftLayer::Qwen3 {
-        let kind = |window: &Option<usize>| {
-            if window.is_some() {
-                "sliding_attention"
-            } else {
-                "full_attention"
-            }
-        };
-        value["layer_types"] = head.sliding_window.iter().map(kind).collect();
+        value["layer_types"] = head.sliding_window.iter().map(layer_type).collect();
         value["sliding_window"] = json!(window);
         value["use_sliding_window"] = json!(window.is_some());
     }
@@ -182,42 +206,30 @@ fn decoder(plan: &Plan) -> Value {
     value
 }
 
-/// Where the head came from and what was decided on the way. Both peers keep keys they do not know.
-fn provenance(plan: &Plan) -> Value {
-    let checkpoint = &plan.head.checkpoint;
-    let files = checkpoint
-        .files()
-        .iter()
-        .map(|path| crate::config::file_name(path));
-    let layout = match plan.head.layout {
-        Layout::Speculators => "speculators",
-        Layout::SafeAiLab => "safeailab",
-        Layout::SpecForge => "specforge",
-    };
-    let mut value = json!({
-        "converter": concat!("speculators ", env!("CARGO_PKG_VERSION")),
-        "decisions": plan.decisions,
-        "dropped_tensors": plan.dropped,
-        "source_bytes": checkpoint.bytes(),
-        "source_files": files.collect::<Vec<_>>(),
-        "source_layout": layout,
-    });
-    // A head that is converted again keeps what was guessed the first time.
-    if let Some(earlier) = checkpoint.config().value.get("conversion") {
-        value["earlier"] = earlier.clone();
-    }
-    value
+/// A key that says nothing about the weights, from wherever the source keeps it.
+pub(super) fn source_key(source: &Section<'_>, key: &str) -> Option<Value> {
+    let nested = source.get(&format!("transformer_layer_config.{key}"));
+    nested.or_else(|| source.get(key)).cloned()
 }
 
-fn verifier_eos(plan: &Plan) -> Option<Value> {
-    match plan.facts.eos_token_ids.as_slice() {
+/// The entry of `layer_types` for a layer with or without a window.
+pub(super) fn layer_type(window: &Option<usize>) -> &'static str {
+    if window.is_some() {
+        "sliding_attention"
+    } else {
+        "full_attention"
+    }
+}
+
+pub(super) fn verifier_eos(job: &Job<'_>) -> Option<Value> {
+    match job.facts.eos_token_ids.as_slice() {
         [] => None,
         [only] => Some(json!(only)),
         several => Some(json!(several)),
     }
 }
 
-fn dtype(dtype: FloatType) -> &'static str {
+pub(super) fn dtype(dtype: FloatType) -> &'static str {
     match dtype {
         FloatType::Float32 => "float32",
         FloatType::Float16 => "float16",
@@ -225,7 +237,7 @@ fn dtype(dtype: FloatType) -> &'static str {
     }
 }
 
-fn act(act: HiddenAct) -> &'static str {
+pub(super) fn act(act: HiddenAct) -> &'static str {
     match act {
         HiddenAct::Silu => "silu",
         HiddenAct::Gelu => "gelu",
@@ -234,7 +246,15 @@ fn act(act: HiddenAct) -> &'static str {
     }
 }
 
-fn sorted(value: Value) -> Value {
+/// An object with its keys sorted at every level.
+pub(super) fn object(value: Value) -> Map<String, Value> {
+    match sorted(value) {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+pub(super) fn sorted(value: Value) -> Value {
     match value {
         Value::Object(map) => {
             let mut fields: Vec<(String, Value)> = map
