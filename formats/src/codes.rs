@@ -335,6 +335,24 @@ codes! {
          there.\n\n\
          If the head was meant for the verifier it was checked with, correct `name_or_path` and `architectures`. \
          Otherwise check it with the verifier it names.";
+    BLOCK_TOKENS = 417, "a block drafter is asked for more or fewer tokens than its block holds",
+        "A block drafter fills a block of `block_size` positions in one pass. With a known token in the first position, \
+         the block holds one token less than it has positions; with `sample_from_anchor`, it holds as many. The proposal \
+         method of this head asks for another number.\n\n\
+         More tokens than the block holds are drafted at positions that no training ever saw. Fewer are possible, but \
+         positions that see the whole block then see a shorter one than in training. Write the number that the block \
+         gives, or correct `block_size` or `sample_from_anchor`.";
+    MASK_TOKEN = 418, "a block drafter has no mask token, or one outside the vocabulary",
+        "The positions that a block drafter is to fill hold the embedding of one particular token, `mask_token_id`. It \
+         is not written down here, or it is not below `vocab_size`, so that there is no such embedding.\n\n\
+         Write the id the head was trained with. Trainers take the tokenizer's mask token, a token added for the \
+         purpose in the padded part of the vocabulary, or the padding token; with any other one the head drafts \
+         from an embedding it has never seen.";
+    BLOCK_KEY = 419, "a key is not written down, and programs assume different values",
+        "For `sample_from_anchor` and `sliding_window_non_causal`, the Python package `speculators` and vLLM take \
+         different values where the config is silent. Both decide what a position of the block predicts or sees; with \
+         the wrong one, nearly everything that is drafted is rejected.\n\n\
+         Write the value the head was trained with. The finding says what each program takes.";
     TOKENIZER = 701, "the tokenizer or chat template cannot be used",
         "`tokenizer.json` is missing, cannot be parsed or uses a part this version lacks, or the chat template fails \
          for the given messages. Prompts cannot be turned into token ids without it.\n\n\

@@ -130,11 +130,6 @@ impl PickleFile {
         &self.content
     }
 
-    /// The whole file.
-    pub(crate) fn contents(&self) -> &[u8] {
-        &self.map
-    }
-
     /// Every tensor, sorted by name.
     ///
     /// The name is made of the keys that lead to the tensor, with dots between them; a position in a list counts from 0.

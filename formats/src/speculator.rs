@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use crate::block::{BlockDescription, BlockHead};
 use crate::checkpoint::{Checkpoint, TensorView};
 use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
@@ -97,6 +98,8 @@ pub enum Speculator {
     Eagle3(Head),
     /// EAGLE-1, EAGLE-2 or HASS.
     Eagle(EagleHead),
+    /// DFlash, DFlash2, DSpark or XPress.
+    Block(BlockHead),
 }
 
 /// What a speculator is, independent of layout.
@@ -107,6 +110,8 @@ pub enum Description {
     Eagle3(HeadDescription),
     /// EAGLE-1, EAGLE-2 or HASS.
     Eagle(EagleDescription),
+    /// DFlash, DFlash2, DSpark or XPress.
+    Block(BlockDescription),
 }
 
 impl Description {
@@ -116,6 +121,7 @@ impl Description {
         match self {
             Description::Eagle3(head) => Some(head),
             Description::Eagle(_) => None,
+            Description::Block(_) => None,
         }
     }
 }
@@ -147,6 +153,9 @@ impl Speculator {
             Algorithm::Eagle => {
                 EagleHead::resolve(checkpoint, verifier, options).map(Speculator::Eagle)
             }
+            Algorithm::DFlash | Algorithm::DFlash2 | Algorithm::DSpark | Algorithm::XPress => {
+                BlockHead::resolve(checkpoint, verifier, options).map(Speculator::Block)
+            }
             other => Err(unread(&checkpoint, other).into()),
         }
     }
@@ -157,6 +166,7 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => head.description.algorithm,
             Speculator::Eagle(_) => Algorithm::Eagle,
+            Speculator::Block(head) => head.description.algorithm(),
         }
     }
 
@@ -166,6 +176,7 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => &head.checkpoint,
             Speculator::Eagle(head) => &head.checkpoint,
+            Speculator::Block(head) => &head.checkpoint,
         }
     }
 
@@ -175,6 +186,7 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => head.layout,
             Speculator::Eagle(head) => head.layout,
+            Speculator::Block(head) => head.layout,
         }
     }
 
@@ -184,6 +196,7 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => Description::Eagle3(head.description.clone()),
             Speculator::Eagle(head) => Description::Eagle(head.description.clone()),
+            Speculator::Block(head) => Description::Block(head.description.clone()),
         }
     }
 
@@ -193,6 +206,7 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => &head.tensors,
             Speculator::Eagle(head) => &head.tensors,
+            Speculator::Block(head) => &head.tensors,
         }
     }
 
@@ -202,6 +216,7 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => &head.decisions,
             Speculator::Eagle(head) => &head.decisions,
+            Speculator::Block(head) => &head.decisions,
         }
     }
 
@@ -211,6 +226,7 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => &head.dropped,
             Speculator::Eagle(head) => &head.dropped,
+            Speculator::Block(head) => &head.dropped,
         }
     }
 
@@ -220,13 +236,18 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => head.vocabulary_map(),
             Speculator::Eagle(_) => None,
+            Speculator::Block(head) => head.vocabulary_map(),
         }
     }
 
     /// A tensor by its canonical name, wherever the source keeps it.
     #[must_use]
     pub fn tensor(&self, canonical: &str) -> Option<TensorView<'_>> {
-        self.checkpoint().tensor(self.tensors().get(canonical)?)
+        match self {
+            Speculator::Eagle3(head) => head.tensor(canonical),
+            Speculator::Eagle(head) => head.checkpoint.tensor(head.tensors.get(canonical)?),
+            Speculator::Block(head) => head.tensor(canonical),
+        }
     }
 }
 

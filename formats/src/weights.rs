@@ -144,14 +144,11 @@ impl Weights {
 
     /// Each file with all its bytes, in order.
     pub fn contents(&self) -> Vec<(&Path, &[u8])> {
-        let contents: Vec<&[u8]> = match &self.source {
-            Source::Safetensors { maps, .. } => maps.iter().map(|map| &map[..]).collect(),
-            Source::Pickle { file, .. } => vec![file.contents()],
-        };
+        let shards = self.shards.iter().map(|shard| &shard.content()[..]);
         self.files
             .iter()
             .map(PathBuf::as_path)
-            .zip(contents)
+            .zip(shards)
             .collect()
     }
 

@@ -4,6 +4,7 @@
 //! what only a look at the values, at both vocabulary maps and at the verifier can tell. Everything is looked at in one
 //! run: where the head cannot be opened, its values and its serving configuration still are.
 
+mod block;
 mod maps;
 mod pairing;
 mod serving;

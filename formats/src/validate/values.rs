@@ -78,7 +78,7 @@ fn non_finite(checkpoint: &Checkpoint, scanned: &[Scanned<'_>]) -> Option<Diagno
 fn zeros(checkpoint: &Checkpoint, scanned: &[Scanned<'_>]) -> Option<Diagnostic> {
     let weights = scanned
         .iter()
-        .filter(|(tensor, _)| tensor.name.ends_with("weight"));
+        .filter(|(tensor, _)| tensor.name.ends_with("weight") && !starts_at_zero(tensor.name));
     let found: Vec<&Scanned> = weights.filter(|(_, scan)| scan.all_zero).collect();
     let diagnostic = match found.as_slice() {
         [] => return None,
@@ -104,6 +104,11 @@ fn zeros(checkpoint: &Checkpoint, scanned: &[Scanned<'_>]) -> Option<Diagnostic>
             .at(place(checkpoint, &found))
             .help("copy the weight again from the checkpoint this one was made from"),
     )
+}
+
+/// Weights that are zero before training: the convolutions of DFlash2 begin as the identity.
+fn starts_at_zero(name: &str) -> bool {
+    name.ends_with("_conv.kernel_projection.weight")
 }
 
 fn untrained_norms(checkpoint: &Checkpoint, scanned: &[Scanned<'_>]) -> Option<Diagnostic> {
