@@ -14,6 +14,7 @@ mod header;
 mod index;
 pub mod inspect;
 mod locate;
+pub mod mtp;
 pub mod options;
 pub mod pickle;
 pub mod rope;

@@ -7,7 +7,7 @@
 mod maps;
 mod pairing;
 mod serving;
-mod values;
+pub(crate) mod values;
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,7 @@ use crate::codes;
 use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Level};
 use crate::head::{Head, HeadDescription, Layout};
+use crate::mtp::NormGain;
 use crate::options::ReadOptions;
 use crate::verifier::VerifierConfig;
 use crate::weights::PICKLES;
@@ -166,7 +167,7 @@ fn judge_contents(
             .sum();
         report
             .diagnostics
-            .extend(values::check(checkpoint, &scanned));
+            .extend(values::check(checkpoint, &scanned, NormGain::Weight));
     }
 }
 
