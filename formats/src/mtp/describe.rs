@@ -33,16 +33,14 @@ pub(super) fn resolve(
         problems: Vec::new(),
         decisions: recognized.decisions.clone(),
     };
-    let Some(mut description) = resolver.describe() else {
+    let Some(description) = resolver.describe() else {
         return Err(resolver.problems);
     };
-    if let Some(theta) = options.rope_theta {
-        resolver.decisions.push(Decision::settled(
-            "rope_theta",
-            theta,
-            "given by the caller",
-        ));
-        description.rope.theta = theta;
+    if options.rope.is_some() {
+        let title = "an MTP layer rotates positions as its verifier does, and nothing else can be asked for";
+        resolver
+            .problems
+            .push(Diagnostic::error(codes::USAGE, title));
     }
     let storage = recognized.experts().unwrap_or(match recognized.layout {
         Layout::Speculators => ExpertStorage::Fused,

@@ -41,7 +41,11 @@ fn idle_experts(head: &MtpHead) -> Vec<Diagnostic> {
         .into_iter()
         .filter_map(|part| {
             let view = head.tensor(&format!("{}{part}", names::LAYER))?;
-            let expert = view.data.len().checked_div(num_experts).filter(|size| *size > 0)?;
+            let expert = view
+                .data
+                .len()
+                .checked_div(num_experts)
+                .filter(|size| *size > 0)?;
             let idle: Vec<usize> = view
                 .data
                 .chunks_exact(expert)
@@ -51,8 +55,14 @@ fn idle_experts(head: &MtpHead) -> Vec<Diagnostic> {
                 .collect();
             let first = idle.first().filter(|_| idle.len() < num_experts)?;
             let title = match idle.len() {
-                1 => format!("expert {first} of {num_experts} is zero throughout in `{}`", view.name),
-                count => format!("{count} of {num_experts} experts are zero throughout in `{}`", view.name),
+                1 => format!(
+                    "expert {first} of {num_experts} is zero throughout in `{}`",
+                    view.name
+                ),
+                count => format!(
+                    "{count} of {num_experts} experts are zero throughout in `{}`",
+                    view.name
+                ),
             };
             let finding = Diagnostic::error(codes::TENSOR_ALL_ZERO, title)
                 .at(Place::tensor(view.path, view.name));
@@ -219,8 +229,7 @@ fn softer(head: &MtpHead, theirs: &Decoder) -> Vec<Diagnostic> {
     if own != verifier {
         let title =
             format!("`rms_norm_eps` is {own:e} in the head and {verifier:e} in the verifier");
-        findings
-            .push(Diagnostic::info(codes::NORM_EPS, title).at(key_place(head, "rms_norm_eps")));
+        findings.push(Diagnostic::info(codes::NORM_EPS, title).at(key_place(head, "rms_norm_eps")));
     }
     findings
 }
@@ -258,21 +267,25 @@ fn untouched(head: &MtpHead, verifier: &Path) -> Option<Diagnostic> {
         let title = format!("all {count} tensors of the head are the verifier's own");
         Diagnostic::info(codes::LAYER_UNTOUCHED, title)
             .at(head.checkpoint.weights_place())
-            .note(format!("compared with `{}*` in {}", names::NATIVE, verifier.display()))
+            .note(format!(
+                "compared with `{}*` in {}",
+                names::NATIVE,
+                verifier.display()
+            ))
     })
 }
 
 /// Whether two lists of tensors, each read one after another, hold the same bytes.
 fn same_bytes(left: &[TensorView<'_>], right: &[TensorView<'_>]) -> bool {
-    let next = |views: &mut std::slice::Iter<'_, TensorView<'_>>| views.next().map(|view| view.data);
-    let (mut lefts, mut rights) = (left.iter(), right.iter());
+    let mut lefts = left.iter().map(|view| view.data);
+    let mut rights = right.iter().map(|view| view.data);
     let (mut left, mut right): (&[u8], &[u8]) = (&[], &[]);
     loop {
         if left.is_empty() {
-            left = next(&mut lefts).unwrap_or_default();
+            left = lefts.next().unwrap_or_default();
         }
         if right.is_empty() {
-            right = next(&mut rights).unwrap_or_default();
+            right = rights.next().unwrap_or_default();
         }
         let length = left.len().min(right.len());
         if length == 0 {

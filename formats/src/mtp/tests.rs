@@ -293,11 +293,18 @@ fn bad_values_are_found_in_the_head_and_not_in_its_verifier() {
     let head = open(&tiny).unwrap();
     assert!(judge::values(&head, &judge::scan(&head)).is_empty());
     let mut tiny = TinyMtp::speculators(MtpFamily::Qwen3Next);
-    tiny.fill("mtp_layers.0.mlp.experts.down_proj", &[EXPERTS, 16, 4], f32::INFINITY);
+    tiny.fill(
+        "mtp_layers.0.mlp.experts.down_proj",
+        &[EXPERTS, 16, 4],
+        f32::INFINITY,
+    );
     tiny.fill("mtp_layers.0.mlp.gate.weight", &[EXPERTS, 16], 0.0);
     let head = open(&tiny).unwrap();
     let found = judge::values(&head, &judge::scan(&head));
-    assert_eq!(codes_of(&found), [codes::TENSOR_NON_FINITE.0, codes::TENSOR_ALL_ZERO.0]);
+    assert_eq!(
+        codes_of(&found),
+        [codes::TENSOR_NON_FINITE.0, codes::TENSOR_ALL_ZERO.0]
+    );
 }
 
 #[test]
@@ -309,7 +316,10 @@ fn an_expert_of_zeros_is_found_by_its_number() {
     bytes[expert..2 * expert].fill(0);
     tiny.put(name, safetensors::Dtype::BF16, &[EXPERTS, 8, 16], bytes);
     let head = open(&tiny).unwrap();
-    let found = only(judge::values(&head, &judge::scan(&head)), codes::TENSOR_ALL_ZERO);
+    let found = only(
+        judge::values(&head, &judge::scan(&head)),
+        codes::TENSOR_ALL_ZERO,
+    );
     assert!(found.title.contains("expert 1 of 3"), "{}", found.title);
 }
 
@@ -324,7 +334,10 @@ fn what_no_program_reads_is_a_warning_and_a_missing_number_of_steps_an_error() {
     assert_eq!(found.level, crate::Level::Warning);
     assert!(found.title.contains("1024 bytes"), "{}", found.title);
     let mut tiny = TinyMtp::speculators(MtpFamily::Qwen3);
-    tiny.config.as_object_mut().unwrap().remove("speculators_config");
+    tiny.config
+        .as_object_mut()
+        .unwrap()
+        .remove("speculators_config");
     only(judge::config(&open(&tiny).unwrap()), codes::PROPOSAL_METHOD);
     assert!(judge::config(&open(&TinyMtp::verifier(MtpFamily::Qwen3)).unwrap()).is_empty());
 }
@@ -350,7 +363,11 @@ fn a_head_is_held_against_its_verifier() {
         ("rope_theta", json!(5e5), codes::ROPE_MISMATCH),
         ("max_position_embeddings", json!(512), codes::CONTEXT_LENGTH),
         ("rms_norm_eps", json!(1e-5), codes::NORM_EPS),
-        ("model_type", json!("qwen3_5_moe_text"), codes::LAYER_MISMATCH),
+        (
+            "model_type",
+            json!("qwen3_5_moe_text"),
+            codes::LAYER_MISMATCH,
+        ),
     ] {
         let mut other = verifier.clone();
         other.decoder()[key] = value;

@@ -81,11 +81,7 @@ fn non_finite(checkpoint: &Checkpoint, scanned: &[Scanned<'_>]) -> Option<Diagno
     )
 }
 
-fn zeros(
-    checkpoint: &Checkpoint,
-    scanned: &[Scanned<'_>],
-    gain: NormGain,
-) -> Option<Diagnostic> {
+fn zeros(checkpoint: &Checkpoint, scanned: &[Scanned<'_>], gain: NormGain) -> Option<Diagnostic> {
     // Fused experts have no `weight` in their names; a norm of zeros is a gain of one in some families.
     let weights = scanned.iter().filter(|(tensor, _)| {
         (tensor.name.ends_with("weight") || tensor.shape.len() == 3)
