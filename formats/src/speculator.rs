@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::checkpoint::{Checkpoint, TensorView};
 use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
+use crate::eagle::{EagleDescription, EagleHead};
 use crate::head::{Dropped, Head, HeadDescription, Layout};
 use crate::mtp::{MtpDescription, MtpHead};
 use crate::options::ReadOptions;
@@ -93,6 +94,8 @@ impl FromStr for Algorithm {
 pub enum Speculator {
     /// EAGLE-3 or P-EAGLE.
     Eagle3(Head),
+    /// EAGLE-1, EAGLE-2 or HASS.
+    Eagle(EagleHead),
     /// The prediction layer of a verifier.
     Mtp(MtpHead),
 }
@@ -103,6 +106,8 @@ pub enum Speculator {
 pub enum Description {
     /// EAGLE-3 or P-EAGLE.
     Eagle3(HeadDescription),
+    /// EAGLE-1, EAGLE-2 or HASS.
+    Eagle(EagleDescription),
     /// The prediction layer of a verifier.
     Mtp(MtpDescription),
 }
@@ -113,6 +118,7 @@ impl Description {
     pub fn head(&self) -> Option<&HeadDescription> {
         match self {
             Description::Eagle3(head) => Some(head),
+            Description::Eagle(_) => None,
             Description::Mtp(_) => None,
         }
     }
@@ -142,6 +148,9 @@ impl Speculator {
             Algorithm::Eagle3 | Algorithm::PEagle => {
                 Head::resolve(checkpoint, verifier, options).map(Speculator::Eagle3)
             }
+            Algorithm::Eagle => {
+                EagleHead::resolve(checkpoint, verifier, options).map(Speculator::Eagle)
+            }
             Algorithm::Mtp => MtpHead::resolve(checkpoint, verifier, options).map(Speculator::Mtp),
             other => Err(unread(&checkpoint, other).into()),
         }
@@ -152,6 +161,7 @@ impl Speculator {
     pub fn algorithm(&self) -> Algorithm {
         match self {
             Speculator::Eagle3(head) => head.description.algorithm,
+            Speculator::Eagle(_) => Algorithm::Eagle,
             Speculator::Mtp(_) => Algorithm::Mtp,
         }
     }
@@ -161,6 +171,7 @@ impl Speculator {
     pub fn checkpoint(&self) -> &Checkpoint {
         match self {
             Speculator::Eagle3(head) => &head.checkpoint,
+            Speculator::Eagle(head) => &head.checkpoint,
             Speculator::Mtp(head) => &head.checkpoint,
         }
     }
@@ -170,6 +181,7 @@ impl Speculator {
     pub fn layout(&self) -> Layout {
         match self {
             Speculator::Eagle3(head) => head.layout,
+            Speculator::Eagle(head) => head.layout,
             Speculator::Mtp(head) => head.layout,
         }
     }
@@ -179,6 +191,7 @@ impl Speculator {
     pub fn description(&self) -> Description {
         match self {
             Speculator::Eagle3(head) => Description::Eagle3(head.description.clone()),
+            Speculator::Eagle(head) => Description::Eagle(head.description.clone()),
             Speculator::Mtp(head) => Description::Mtp(head.description.clone()),
         }
     }
@@ -188,6 +201,7 @@ impl Speculator {
     pub fn tensors(&self) -> &BTreeMap<String, String> {
         match self {
             Speculator::Eagle3(head) => &head.tensors,
+            Speculator::Eagle(head) => &head.tensors,
             Speculator::Mtp(head) => &head.tensors,
         }
     }
@@ -197,6 +211,7 @@ impl Speculator {
     pub fn decisions(&self) -> &[Decision] {
         match self {
             Speculator::Eagle3(head) => &head.decisions,
+            Speculator::Eagle(head) => &head.decisions,
             Speculator::Mtp(head) => &head.decisions,
         }
     }
@@ -206,6 +221,7 @@ impl Speculator {
     pub fn dropped(&self) -> &[Dropped] {
         match self {
             Speculator::Eagle3(head) => &head.dropped,
+            Speculator::Eagle(head) => &head.dropped,
             Speculator::Mtp(head) => &head.dropped,
         }
     }
@@ -215,6 +231,7 @@ impl Speculator {
     pub fn vocabulary_map(&self) -> Option<&VocabularyMap> {
         match self {
             Speculator::Eagle3(head) => head.vocabulary_map(),
+            Speculator::Eagle(_) => None,
             Speculator::Mtp(_) => None,
         }
     }

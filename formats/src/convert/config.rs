@@ -11,7 +11,7 @@ use crate::speculator::Algorithm;
 use crate::verifier::{FloatType, HiddenAct};
 
 /// Release of the Python package whose layout is written.
-const FORMAT_VERSION: &str = "0.9.0";
+pub(super) const FORMAT_VERSION: &str = "0.9.0";
 
 /// Keys that are read, or that say nothing about a head. Sorted.
 pub(crate) const KNOWN_KEYS: &[&str] = &[

@@ -33,6 +33,7 @@ pub(crate) enum Origin {
     AngelSlim,
     TorchSpec,
     Automodel,
+    TensorRtLlm,
 }
 
 impl Origin {
@@ -45,6 +46,7 @@ impl Origin {
             Origin::AngelSlim => "AngelSlim",
             Origin::TorchSpec => "TorchSpec",
             Origin::Automodel => "NeMo Automodel",
+            Origin::TensorRtLlm => "TensorRT-LLM",
         }
     }
 }
@@ -377,6 +379,8 @@ fn origin(root: &Section<'_>, names: &[&str]) -> Origin {
         .any(|key| has(&format!("eagle_config.{key}")))
     {
         Origin::ModelOpt
+    } else if architecture == "EAGLE3LlamaForCausalLM" {
+        Origin::TensorRtLlm
     } else if has("_torchspec_version") {
         Origin::TorchSpec
     } else if has("modal_type")
@@ -416,6 +420,7 @@ fn evidence(origin: Origin) -> &'static str {
         Origin::ModelOpt => "`eagle_config` has keys that only ModelOpt writes",
         Origin::AngelSlim => "the architecture or `modal_type` is one that only AngelSlim writes",
         Origin::TorchSpec => "the config has `_torchspec_version`",
+        Origin::TensorRtLlm => "the architecture is the one that TensorRT-LLM reads",
         Origin::Automodel => "the names or the architecture are those of NeMo Automodel",
     }
 }

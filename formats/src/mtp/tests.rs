@@ -1,3 +1,5 @@
+mod convert;
+
 use serde_json::json;
 
 use super::testing::{EXPERTS, TinyMtp, mlp_of};

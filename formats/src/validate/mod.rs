@@ -17,9 +17,10 @@ use crate::checkpoint::Checkpoint;
 use crate::codes;
 use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Level};
-use crate::head::{Head, HeadDescription, Layout};
-use crate::mtp::NormGain;
+use crate::head::{Head, Layout};
+use crate::mtp::{self, MtpHead, NormGain};
 use crate::options::ReadOptions;
+use crate::speculator::{Algorithm, Description, Speculator};
 use crate::verifier::VerifierConfig;
 use crate::weights::PICKLES;
 
@@ -69,10 +70,12 @@ pub struct ValidationReport {
     pub path: PathBuf,
     /// The verifier it was paired with, as given.
     pub verifier: Option<PathBuf>,
+    /// Kind of head, if it could be opened.
+    pub algorithm: Option<Algorithm>,
     /// Recognized layout, if the head could be opened.
     pub layout: Option<Layout>,
     /// The head, if it could be opened.
-    pub head: Option<HeadDescription>,
+    pub head: Option<Description>,
     /// What had to be resolved to open it.
     pub decisions: Vec<Decision>,
     /// Tensors in the files.
@@ -108,6 +111,7 @@ pub fn validate(
         verdict: Verdict::Valid,
         path: dir.to_path_buf(),
         verifier: verifier.map(Path::to_path_buf),
+        algorithm: None,
         layout: None,
         head: None,
         decisions: Vec::new(),
@@ -116,17 +120,24 @@ pub fn validate(
         bytes_scanned: 0,
         diagnostics: Vec::new(),
     };
-    let (config, about_verifier) = match verifier.map(VerifierConfig::read).transpose() {
+    let (config, mut about_verifier) = match verifier.map(VerifierConfig::read).transpose() {
         Ok(config) => (config, Vec::new()),
         Err(found) => (None, found),
     };
-    match Head::open(dir, config.as_ref(), &options.read) {
-        Ok(head) => {
-            judge_contents(&head.checkpoint, options, &mut report);
-            judge_head(&head, config.as_ref().zip(verifier), &mut report);
-            report.layout = Some(head.layout);
-            report.head = Some(head.description);
-            report.decisions = head.decisions;
+    match Speculator::open(dir, config.as_ref(), &options.read) {
+        Ok(speculator) => {
+            if let Speculator::Mtp(head) = &speculator {
+                about_verifier = judge_mtp(head, verifier, options, &mut report);
+            } else {
+                judge_contents(speculator.checkpoint(), options, &mut report);
+            }
+            if let Speculator::Eagle3(head) = &speculator {
+                judge_head(head, config.as_ref().zip(verifier), &mut report);
+            }
+            report.algorithm = Some(speculator.algorithm());
+            report.layout = Some(speculator.layout());
+            report.head = Some(speculator.description());
+            report.decisions = speculator.decisions().to_vec();
         }
         Err(found) => {
             report.diagnostics.extend(found);
@@ -134,8 +145,11 @@ pub fn validate(
                 .diagnostics
                 .iter()
                 .any(|diagnostic| diagnostic.code == codes::LAYOUT_UNKNOWN);
-            if !settled && let Ok(checkpoint) = Checkpoint::open(dir) {
-                judge_contents(&checkpoint, options, &mut report);
+            match Checkpoint::open(dir) {
+                // The values of a whole verifier say nothing about the layer, nor does a verifier this version cannot run.
+                Ok(checkpoint) if mtp::present(&checkpoint) => about_verifier.clear(),
+                Ok(checkpoint) if !settled => judge_contents(&checkpoint, options, &mut report),
+                _ => {}
             }
         }
     }
@@ -169,6 +183,40 @@ fn judge_contents(
             .diagnostics
             .extend(values::check(checkpoint, &scanned, NormGain::Weight));
     }
+}
+
+/// The same for an MTP layer, whose verifier is of a family this version may not run; gives what keeps that verifier from
+/// being judged with it.
+fn judge_mtp(
+    head: &MtpHead,
+    verifier: Option<&Path>,
+    options: &ValidateOptions,
+    report: &mut ValidationReport,
+) -> Vec<Diagnostic> {
+    report.tensors = head.tensors.len() + head.dropped.len();
+    if head.layout == Layout::Speculators {
+        report
+            .diagnostics
+            .extend(serving::check(head.checkpoint.config()));
+    }
+    report.diagnostics.extend(mtp::judge::config(head));
+    if !options.skip_values {
+        let scanned = mtp::judge::scan(head);
+        report.tensors_scanned = scanned.len();
+        report.bytes_scanned = scanned
+            .iter()
+            .map(|(tensor, _)| tensor.data.len() as u64)
+            .sum();
+        report
+            .diagnostics
+            .extend(mtp::judge::values(head, &scanned));
+    }
+    match verifier.map(|path| mtp::judge::pairing(head, path)) {
+        Some(Err(found)) => return found,
+        Some(Ok(found)) => report.diagnostics.extend(found),
+        None => {}
+    }
+    Vec::new()
 }
 
 /// What needs to know which tensor is which.
