@@ -21,6 +21,8 @@ use crate::{Result, codes};
 
 mod recognize;
 
+pub(crate) use recognize::algorithm;
+
 /// How a head drafts: the value of `speculators_model_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -144,7 +146,7 @@ impl Speculator {
         verifier: Option<&VerifierFacts>,
         options: &ReadOptions,
     ) -> Result<Speculator> {
-        match recognize::algorithm(&checkpoint)? {
+        match algorithm(&checkpoint)? {
             Algorithm::Eagle3 | Algorithm::PEagle => {
                 Head::resolve(checkpoint, verifier, options).map(Speculator::Eagle3)
             }
