@@ -197,6 +197,10 @@ codes! {
          begins. The trainer of the Python package `speculators` and others keep the matrix as it is, and then it is \
          right; if `lm_head` was meant to be trained, it was not.\n\n\
          Nothing has to be done. Look at the other findings to tell a fresh head from a trained one.";
+    LAYER_UNTOUCHED = 209, "the head is the verifier's own MTP layer",
+        "Each tensor of the head equals, bit for bit, the one of the same name in the verifier. This is what a conversion \
+         gives, before any training: the head drafts as the verifier's own layer does.\n\n\
+         Nothing has to be done. If the head was meant to be trained, it was not, or the wrong checkpoint was passed.";
     MAP_LENGTH = 301, "a vocabulary map has another length than the vocabulary it maps",
         "`d2t` has one entry for each draft token, that is, for each row of `lm_head.weight`, and `t2d` one for each \
          verifier token. Here the lengths differ, so that either tokens at the end have no entry or entries belong to \
@@ -353,6 +357,11 @@ codes! {
          different values where the config is silent. Both decide what a position of the block predicts or sees; with \
          the wrong one, nearly everything that is drafted is rejected.\n\n\
          Write the value the head was trained with. The finding says what each program takes.";
+    LAYER_MISMATCH = 420, "the MTP layer is built otherwise than its verifier",
+        "An MTP layer is a decoder layer of its verifier: family, heads, experts and biases are the same in both. Runtimes \
+         draft with it from the verifier's directory and build it by the verifier's config, so that a layer of another \
+         build does not load there, and cannot be put back with `stitch-mtp`.\n\n\
+         Pass the verifier the layer was taken from.";
     TOKENIZER = 701, "the tokenizer or chat template cannot be used",
         "`tokenizer.json` is missing, cannot be parsed or uses a part this version lacks, or the chat template fails \
          for the given messages. Prompts cannot be turned into token ids without it.\n\n\

@@ -20,6 +20,7 @@ mod index;
 pub mod inspect;
 mod json;
 mod locate;
+pub mod mtp;
 pub mod options;
 pub mod pickle;
 pub mod rope;

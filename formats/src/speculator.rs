@@ -8,16 +8,16 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use crate::Result;
 use crate::block::{BlockDescription, BlockHead};
 use crate::checkpoint::{Checkpoint, TensorView};
 use crate::decision::Decision;
-use crate::diagnostic::Diagnostic;
 use crate::eagle::{EagleDescription, EagleHead};
 use crate::head::{Dropped, Head, HeadDescription, Layout};
+use crate::mtp::{MtpDescription, MtpHead};
 use crate::options::ReadOptions;
 use crate::verifier::{VerifierConfig, VerifierFacts};
 use crate::vocabulary::VocabularyMap;
-use crate::{Result, codes};
 
 mod recognize;
 
@@ -100,6 +100,8 @@ pub enum Speculator {
     Eagle(EagleHead),
     /// DFlash, DFlash2, DSpark or XPress.
     Block(BlockHead),
+    /// The prediction layer of a verifier.
+    Mtp(MtpHead),
 }
 
 /// What a speculator is, independent of layout.
@@ -112,6 +114,8 @@ pub enum Description {
     Eagle(EagleDescription),
     /// DFlash, DFlash2, DSpark or XPress.
     Block(BlockDescription),
+    /// The prediction layer of a verifier.
+    Mtp(MtpDescription),
 }
 
 impl Description {
@@ -122,6 +126,7 @@ impl Description {
             Description::Eagle3(head) => Some(head),
             Description::Eagle(_) => None,
             Description::Block(_) => None,
+            Description::Mtp(_) => None,
         }
     }
 }
@@ -156,7 +161,7 @@ impl Speculator {
             Algorithm::DFlash | Algorithm::DFlash2 | Algorithm::DSpark | Algorithm::XPress => {
                 BlockHead::resolve(checkpoint, verifier, options).map(Speculator::Block)
             }
-            other => Err(unread(&checkpoint, other).into()),
+            Algorithm::Mtp => MtpHead::resolve(checkpoint, verifier, options).map(Speculator::Mtp),
         }
     }
 
@@ -167,6 +172,7 @@ impl Speculator {
             Speculator::Eagle3(head) => head.description.algorithm,
             Speculator::Eagle(_) => Algorithm::Eagle,
             Speculator::Block(head) => head.description.algorithm(),
+            Speculator::Mtp(_) => Algorithm::Mtp,
         }
     }
 
@@ -177,6 +183,7 @@ impl Speculator {
             Speculator::Eagle3(head) => &head.checkpoint,
             Speculator::Eagle(head) => &head.checkpoint,
             Speculator::Block(head) => &head.checkpoint,
+            Speculator::Mtp(head) => &head.checkpoint,
         }
     }
 
@@ -187,6 +194,7 @@ impl Speculator {
             Speculator::Eagle3(head) => head.layout,
             Speculator::Eagle(head) => head.layout,
             Speculator::Block(head) => head.layout,
+            Speculator::Mtp(head) => head.layout,
         }
     }
 
@@ -197,6 +205,7 @@ impl Speculator {
             Speculator::Eagle3(head) => Description::Eagle3(head.description.clone()),
             Speculator::Eagle(head) => Description::Eagle(head.description.clone()),
             Speculator::Block(head) => Description::Block(head.description.clone()),
+            Speculator::Mtp(head) => Description::Mtp(head.description.clone()),
         }
     }
 
@@ -207,6 +216,7 @@ impl Speculator {
             Speculator::Eagle3(head) => &head.tensors,
             Speculator::Eagle(head) => &head.tensors,
             Speculator::Block(head) => &head.tensors,
+            Speculator::Mtp(head) => &head.tensors,
         }
     }
 
@@ -217,6 +227,7 @@ impl Speculator {
             Speculator::Eagle3(head) => &head.decisions,
             Speculator::Eagle(head) => &head.decisions,
             Speculator::Block(head) => &head.decisions,
+            Speculator::Mtp(head) => &head.decisions,
         }
     }
 
@@ -227,6 +238,7 @@ impl Speculator {
             Speculator::Eagle3(head) => &head.dropped,
             Speculator::Eagle(head) => &head.dropped,
             Speculator::Block(head) => &head.dropped,
+            Speculator::Mtp(head) => &head.dropped,
         }
     }
 
@@ -237,6 +249,7 @@ impl Speculator {
             Speculator::Eagle3(head) => head.vocabulary_map(),
             Speculator::Eagle(_) => None,
             Speculator::Block(head) => head.vocabulary_map(),
+            Speculator::Mtp(_) => None,
         }
     }
 
@@ -245,17 +258,10 @@ impl Speculator {
     pub fn tensor(&self, canonical: &str) -> Option<TensorView<'_>> {
         match self {
             Speculator::Eagle3(head) => head.tensor(canonical),
-            Speculator::Eagle(head) => head.checkpoint.tensor(head.tensors.get(canonical)?),
             Speculator::Block(head) => head.tensor(canonical),
+            Speculator::Eagle(_) | Speculator::Mtp(_) => {
+                self.checkpoint().tensor(self.tensors().get(canonical)?)
+            }
         }
     }
-}
-
-/// S110 for an algorithm that is recognized and has no reader.
-fn unread(checkpoint: &Checkpoint, algorithm: Algorithm) -> Diagnostic {
-    Diagnostic::error(
-        codes::LAYOUT_UNKNOWN,
-        format!("the head is of kind `{algorithm}`, and this version does not read it"),
-    )
-    .at(checkpoint.config().place_of("speculators_model_type"))
 }
