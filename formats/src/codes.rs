@@ -197,6 +197,10 @@ codes! {
          begins. The trainer of the Python package `speculators` and others keep the matrix as it is, and then it is \
          right; if `lm_head` was meant to be trained, it was not.\n\n\
          Nothing has to be done. Look at the other findings to tell a fresh head from a trained one.";
+    LAYER_UNTOUCHED = 209, "the head is the verifier's own MTP layer",
+        "Each tensor of the head equals, bit for bit, the one of the same name in the verifier. This is what a conversion \
+         gives, before any training: the head drafts as the verifier's own layer does.\n\n\
+         Nothing has to be done. If the head was meant to be trained, it was not, or the wrong checkpoint was passed.";
     MAP_LENGTH = 301, "a vocabulary map has another length than the vocabulary it maps",
         "`d2t` has one entry for each draft token, that is, for each row of `lm_head.weight`, and `t2d` one for each \
          verifier token. Here the lengths differ, so that either tokens at the end have no entry or entries belong to \
@@ -335,6 +339,29 @@ codes! {
          there.\n\n\
          If the head was meant for the verifier it was checked with, correct `name_or_path` and `architectures`. \
          Otherwise check it with the verifier it names.";
+    BLOCK_TOKENS = 417, "a block drafter is asked for more or fewer tokens than its block holds",
+        "A block drafter fills a block of `block_size` positions in one pass. With a known token in the first position, \
+         the block holds one token less than it has positions; with `sample_from_anchor`, it holds as many. The proposal \
+         method of this head asks for another number.\n\n\
+         More tokens than the block holds are drafted at positions that no training ever saw. Fewer are possible, but \
+         positions that see the whole block then see a shorter one than in training. Write the number that the block \
+         gives, or correct `block_size` or `sample_from_anchor`.";
+    MASK_TOKEN = 418, "a block drafter has no mask token, or one outside the vocabulary",
+        "The positions that a block drafter is to fill hold the embedding of one particular token, `mask_token_id`. It \
+         is not written down here, or it is not below `vocab_size`, so that there is no such embedding.\n\n\
+         Write the id the head was trained with. Trainers take the tokenizer's mask token, a token added for the \
+         purpose in the padded part of the vocabulary, or the padding token; with any other one the head drafts \
+         from an embedding it has never seen.";
+    BLOCK_KEY = 419, "a key is not written down, and programs assume different values",
+        "For `sample_from_anchor` and `sliding_window_non_causal`, the Python package `speculators` and vLLM take \
+         different values where the config is silent. Both decide what a position of the block predicts or sees; with \
+         the wrong one, nearly everything that is drafted is rejected.\n\n\
+         Write the value the head was trained with. The finding says what each program takes.";
+    LAYER_MISMATCH = 420, "the MTP layer is built otherwise than its verifier",
+        "An MTP layer is a decoder layer of its verifier: family, heads, experts and biases are the same in both. Runtimes \
+         draft with it from the verifier's directory and build it by the verifier's config, so that a layer of another \
+         build does not load there, and cannot be put back with `stitch-mtp`.\n\n\
+         Pass the verifier the layer was taken from.";
     TOKENIZER = 701, "the tokenizer or chat template cannot be used",
         "`tokenizer.json` is missing, cannot be parsed or uses a part this version lacks, or the chat template fails \
          for the given messages. Prompts cannot be turned into token ids without it.\n\n\
