@@ -194,5 +194,6 @@ fn kind(metadata: &Metadata) -> &'static str {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests;
