@@ -28,7 +28,7 @@ Examples:
   speculators diff HEAD converted --verifier VERIFIER
   speculators diff before after --tolerance 1e-3
   speculators diff before after --weights-only --tensors
-  speculators diff HEAD converted --format json | jq '.tensors.rows[] | select(.matters)'")]
+  speculators diff HEAD converted --format json | jq .reasons")]
 pub struct DiffArguments {
     /// Directory of the one checkpoint
     #[arg(value_name = "A")]

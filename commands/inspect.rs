@@ -111,7 +111,10 @@ fn overview(found: &Inspection) -> Table {
         table.add_row([label, text]);
     };
     add("path", &found.path.display().to_string());
-    add("kind", &words::kind(found.kind, found.layout));
+    add(
+        "kind",
+        &words::kind(found.kind, found.algorithm, found.layout),
+    );
     if let Some(writer) = &found.writer {
         add("written by", writer);
     }
@@ -169,7 +172,7 @@ fn files(found: &Inspection) -> String {
             file.tensors.to_string(),
             tables::bytes(file.bytes),
         ];
-        row.extend(file.sha256.map(|sum| sum.to_string()));
+        row.extend(file.sha256.clone());
         table.add_row(row);
     }
     let mut text = table.trim_fmt();
@@ -189,11 +192,18 @@ fn history(provenance: &Value) -> String {
             match (key.as_str(), value) {
                 ("earlier" | "decisions", _) => {}
                 ("dropped_tensors", Value::Array(list)) if list.is_empty() => {}
-                ("source_bytes", value) => {
-                    let text = value.as_u64().map_or_else(|| plain(value), tables::bytes);
+                ("source_files", Value::Array(files)) => {
+                    for file in files {
+                        table.add_row([key, &source_file(file)]);
+                    }
+                }
+                ("source_bytes", Value::Number(bytes)) => {
+                    let text = bytes.as_u64().map_or_else(|| plain(value), tables::bytes);
                     table.add_row([key, &text]);
                 }
-                (_, value) => drop(table.add_row([key, &plain(value)])),
+                _ => {
+                    table.add_row([key, &plain(value)]);
+                }
             }
         }
         for decision in fields
@@ -217,6 +227,19 @@ fn history(provenance: &Value) -> String {
         }
     }
     table.trim_fmt()
+}
+
+/// A file by its name, or by name, size and digest.
+fn source_file(file: &Value) -> String {
+    let Some(fields) = file.as_object() else {
+        return plain(file);
+    };
+    let part = |key: &str| fields.get(key);
+    let name = part("name").map(plain);
+    let bytes = part("bytes").and_then(Value::as_u64).map(tables::bytes);
+    let digest = part("sha256").map(|digest| format!("SHA-256 {}", plain(digest)));
+    let parts: Vec<String> = [name, bytes, digest].into_iter().flatten().collect();
+    parts.join(", ")
 }
 
 fn all_tensors(found: &Inspection) -> String {

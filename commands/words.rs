@@ -4,16 +4,32 @@
 //! others are listed as they stand: a new kind of head can be shown without a line here.
 
 use serde_json::{Map, Value};
-use speculators_formats::Layout;
 use speculators_formats::inspect::{Coverage, Kind};
+use speculators_formats::{Algorithm, Layout};
 
 /// What a checkpoint is, in a few words.
-pub fn kind(kind: Kind, layout: Option<Layout>) -> String {
-    match (kind, layout) {
-        (Kind::Head, Some(layout)) => format!("EAGLE-3 head, {layout} layout"),
-        (Kind::Head, None) => "EAGLE-3 head".to_owned(),
-        (Kind::Verifier, _) => "verifier".to_owned(),
-        (Kind::Unknown, _) => "neither a head nor a verifier that this version knows".to_owned(),
+pub fn kind(kind: Kind, algorithm: Option<Algorithm>, layout: Option<Layout>) -> String {
+    match (kind, algorithm, layout) {
+        (Kind::Head, Some(algorithm), Some(layout)) => {
+            format!("{} head, {layout} layout", name(algorithm))
+        }
+        (Kind::Head, ..) => "head, with faults".to_owned(),
+        (Kind::Verifier, ..) => "verifier".to_owned(),
+        (Kind::Unknown, ..) => "neither a head nor a verifier that this version knows".to_owned(),
+    }
+}
+
+/// An algorithm as its authors write it.
+fn name(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::Eagle => "EAGLE",
+        Algorithm::Eagle3 => "EAGLE-3",
+        Algorithm::PEagle => "P-EAGLE",
+        Algorithm::DFlash => "DFlash",
+        Algorithm::DFlash2 => "DFlash 2",
+        Algorithm::DSpark => "DSpark",
+        Algorithm::XPress => "XPress",
+        Algorithm::Mtp => "MTP",
     }
 }
 
@@ -31,6 +47,8 @@ pub fn describe(
         ("proposes", proposes(&mut fields)),
         ("switches", switches(&mut fields)),
     ];
+    // The kind says it.
+    fields.take("algorithm");
     // Told by the line about the vocabulary where there is a draft vocabulary.
     if fields.take("draft_vocab_size").is_some() {
         fields.take("vocab_size");
@@ -66,6 +84,7 @@ pub fn coverage(coverage: &Coverage) -> String {
 pub fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        Value::Array(list) if list.is_empty() => "none".to_owned(),
         Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join(", "),
         Value::Object(fields) => {
             let pairs = fields.iter().filter(|(_, value)| !value.is_null());
@@ -73,6 +92,11 @@ pub fn plain(value: &Value) -> String {
             pairs.collect::<Vec<_>>().join(", ")
         }
         Value::Null => "none".to_owned(),
+        // 10000.0 is 10000; an integer has no such end to lose.
+        Value::Number(number) => {
+            let text = number.to_string();
+            text.strip_suffix(".0").unwrap_or(&text).to_owned()
+        }
         other => other.to_string(),
     }
 }
@@ -293,7 +317,7 @@ mod tests {
     #[test]
     fn scaled_frequencies_are_told_with_their_numbers() {
         let rope = json!({"theta": 5e5, "scaling": {"rope_type": "llama3", "factor": 8.0}, "partial_rotary_factor": 0.5});
-        let text = "rope theta 500000.0, scaled by llama3: factor 8.0, 0.5 of the channels";
+        let text = "rope theta 500000, scaled by llama3: factor 8, 0.5 of the channels";
         assert_eq!(rotary(&rope), text);
     }
 }

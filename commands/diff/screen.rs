@@ -38,29 +38,46 @@ pub fn summary(comparison: &Comparison) -> String {
     }
     let mut parts = Vec::new();
     if let Some(description) = &comparison.description {
-        let storage = description.different.len();
-        parts.push(counted(description.equal, "field"));
-        if storage > 0 {
-            parts.push(format!("{} of storage apart", counted(storage, "field")));
-        }
+        parts.push(format!(
+            "{} of the description",
+            counted(description.equal, "field")
+        ));
     } else if let Some(config) = &comparison.config {
         parts.push(counted(config.equal, "config key"));
     }
-    if let Some(tensors) = &comparison.tensors {
-        let settled = tensors
+    parts.extend(comparison.tensors.as_ref().map(equal_tensors));
+    format!("equal: {}", parts.join(", "))
+}
+
+/// How many tensors there are, and in what way they are equal where bytes and names are not.
+fn equal_tensors(tensors: &TensorDifference) -> String {
+    let ways = [
+        ("under other names", [TensorStatus::Renamed; 2]),
+        ("by meaning", [TensorStatus::SameMeaning; 2]),
+        (
+            "within the tolerance",
+            [TensorStatus::Changed, TensorStatus::Cast],
+        ),
+        (
+            "on one side only",
+            [TensorStatus::OnlyA, TensorStatus::OnlyB],
+        ),
+    ];
+    let ways = ways.iter().filter_map(|(how, statuses)| {
+        let rows = tensors
             .rows
             .iter()
-            .filter(|row| row.status != TensorStatus::Equal);
-        let (count, others) = (tensors.rows.len(), settled.count());
-        parts.push(match others {
-            0 => counted(count, "tensor"),
-            _ => format!(
-                "{}, {others} of them otherwise than by name and bytes",
-                counted(count, "tensor")
-            ),
-        });
+            .filter(|row| statuses.contains(&row.status));
+        let count = rows.count();
+        (count > 0).then(|| format!("{count} {how}"))
+    });
+    let ways: Vec<String> = ways.collect();
+    let count = counted(tensors.rows.len(), "tensor");
+    if ways.is_empty() {
+        count
+    } else {
+        format!("{count} ({})", ways.join(", "))
     }
-    format!("equal: {}", parts.join(", "))
 }
 
 fn sides(a: &Side, b: &Side) -> String {
@@ -69,7 +86,9 @@ fn sides(a: &Side, b: &Side) -> String {
         table.add_row([label.to_owned(), tell(a), tell(b)]);
     };
     add("path", &|side| side.path.display().to_string());
-    add("kind", &|side| words::kind(side.kind, side.layout));
+    add("kind", &|side| {
+        words::kind(side.kind, side.algorithm, side.layout)
+    });
     if a.writer.is_some() || b.writer.is_some() {
         add("written by", &|side| {
             side.writer
@@ -95,10 +114,15 @@ fn fields(description: &DescriptionDifference) -> String {
         for row in &description.different {
             let note = match row.status {
                 FieldStatus::Different => "",
-                FieldStatus::Open => "open on one side; `--verifier` settles it",
+                FieldStatus::Open => "`--verifier` settles it",
                 FieldStatus::Storage => "storage; the tensors decide",
             };
-            let (a, b) = (cut(&row.a), cut(&row.b));
+            let value = |value: &Value| match value {
+                Value::Array(list) if list.is_empty() => "open".to_owned(),
+                Value::Null => "-".to_owned(),
+                value => cut(value),
+            };
+            let (a, b) = (value(&row.a), value(&row.b));
             table.add_row([row.field.as_str(), &a, &b, note]);
             for (side, decisions) in [("A", &row.decisions_a), ("B", &row.decisions_b)] {
                 for decision in decisions {
@@ -109,8 +133,8 @@ fn fields(description: &DescriptionDifference) -> String {
         text = table.trim_fmt() + "\n";
     }
     text + &format!(
-        "{} of the description equal",
-        are(description.equal, "field")
+        "{} equal",
+        are(description.equal, "field", " of the description")
     )
 }
 
@@ -157,7 +181,7 @@ fn keys(config: &ConfigDifference, all: bool) -> Option<String> {
         1 => ", 1 says the same in other words".to_owned(),
         several => format!(", {several} say the same in other words"),
     };
-    Some(text + &format!("{} equal{spelled}", are(config.equal, "config key")))
+    Some(text + &format!("{} equal{spelled}", are(config.equal, "config key", "")))
 }
 
 fn values(tensors: &TensorDifference, all: bool) -> Option<String> {
@@ -182,7 +206,7 @@ fn values(tensors: &TensorDifference, all: bool) -> Option<String> {
         renamed if renamed == equal => ", under other names".to_owned(),
         renamed => format!(", {renamed} of them under other names"),
     };
-    Some(text + &format!("{} equal to the byte{names}", are(equal, "tensor")))
+    Some(text + &format!("{} equal to the byte{names}", are(equal, "tensor", "")))
 }
 
 fn tensor_table(rows: &[&TensorRow]) -> Table {
@@ -308,7 +332,8 @@ fn number(value: f64) -> String {
 /// What is lacking to 1, where that is little.
 fn cosine(cosine: f64) -> String {
     let lacking = 1.0 - cosine;
-    if lacking == 0.0 {
+    // Closer to 1 than that, it is rounding that is seen.
+    if lacking < 1e-12 {
         "1".to_owned()
     } else if lacking < 1e-3 {
         format!("1 - {lacking:.0e}")
@@ -333,10 +358,10 @@ fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
-/// `1 field is`, `2 fields are`.
-fn are(count: usize, noun: &str) -> String {
+/// `1 field of it is`, `2 fields of it are`.
+fn are(count: usize, noun: &str, of: &str) -> String {
     let verb = if count == 1 { "is" } else { "are" };
-    format!("{} {verb}", counted(count, noun))
+    format!("{}{of} {verb}", counted(count, noun))
 }
 
 #[cfg(test)]

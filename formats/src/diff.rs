@@ -17,6 +17,7 @@ use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
 use crate::head::{Dropped, Layout};
 use crate::options::ReadOptions;
+use crate::speculator::{Algorithm, Speculator};
 use crate::subject::{Kind, StoredFile, Subject};
 use crate::verifier::VerifierFacts;
 
@@ -78,6 +79,8 @@ pub struct Side {
     pub path: PathBuf,
     /// What it is.
     pub kind: Kind,
+    /// How a head drafts.
+    pub algorithm: Option<Algorithm>,
     /// Layout of a head.
     pub layout: Option<Layout>,
     /// Who wrote it, as far as that shows.
@@ -194,17 +197,18 @@ fn check(options: &DiffOptions) -> Result<()> {
 
 fn side(subject: &Subject) -> Side {
     Side {
-        path: subject.checkpoint.root().to_path_buf(),
-        kind: subject.kind,
-        layout: subject.layout,
+        path: subject.checkpoint().root().to_path_buf(),
+        kind: subject.kind(),
+        algorithm: subject.speculator().map(Speculator::algorithm),
+        layout: subject.speculator().map(Speculator::layout),
         writer: subject.writer(),
         tensors: subject.views().count(),
         parameters: subject.parameters(),
         bytes: subject.bytes(),
         files: subject.files(),
         description: subject.description(),
-        decisions: subject.decisions.clone(),
-        dropped: subject.dropped.clone(),
+        decisions: subject.decisions().to_vec(),
+        dropped: subject.dropped().to_vec(),
         diagnostics: subject.diagnostics.clone(),
     }
 }
@@ -212,13 +216,13 @@ fn side(subject: &Subject) -> Side {
 impl Comparison {
     fn compare_configs(&mut self, a: &Subject, b: &Subject) {
         let fields = self.a.description.as_ref().zip(self.b.description.as_ref());
-        let fields = fields.filter(|_| a.kind == b.kind);
+        let fields = fields.filter(|_| a.kind() == b.kind());
         self.description =
             fields.map(|(a_fields, b_fields)| fields::compare((a, a_fields), (b, b_fields)));
         let described = fields.zip(self.description.as_ref());
         let described =
             described.map(|((a, b), difference)| config::Described { a, b, difference });
-        let file = |subject: &Subject| subject.checkpoint.config().value.clone();
+        let file = |subject: &Subject| subject.checkpoint().config().value.clone();
         self.config = Some(config::compare(&file(a), &file(b), described.as_ref()));
     }
 
@@ -235,12 +239,17 @@ impl Comparison {
             if self.tensors.is_none() {
                 different.extend(named(FieldStatus::Storage));
             }
-            if !different.is_empty() {
-                reasons.push(format!("other {}", different.join(", ")));
-            }
-            let open = named(FieldStatus::Open);
-            if !open.is_empty() {
-                reasons.push(format!("{} left open on one side", open.join(", ")));
+            for (fields, what) in [
+                (different, "of the description"),
+                (named(FieldStatus::Open), "open on one side"),
+            ] {
+                if !fields.is_empty() {
+                    let names = fields.join(", ");
+                    reasons.push(format!(
+                        "{} ({names})",
+                        counted(fields.len(), "field", what)
+                    ));
+                }
             }
         } else if let Some(config) = &self.config {
             // What a key means is not known, so any of them may matter.

@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::Result;
 use crate::checkpoint::TensorView;
 use crate::convert::config::KNOWN_KEYS;
 use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
-use crate::digest::Digest;
-use crate::head::{Dropped, HeadDescription, Layout};
+use crate::head::{Dropped, Layout};
 use crate::options::ReadOptions;
+use crate::speculator::{Algorithm, Description, Speculator};
 use crate::subject::{self, Subject};
 use crate::verifier::{VerifierConfig, VerifierFacts};
 use crate::vocabulary::VocabularyMap;
+use crate::{Result, digest};
 
 pub use crate::subject::{Kind, StoredFile};
 
@@ -30,12 +30,14 @@ pub struct Inspection {
     pub path: PathBuf,
     /// What it is.
     pub kind: Kind,
+    /// How a head drafts.
+    pub algorithm: Option<Algorithm>,
     /// Layout of a head.
     pub layout: Option<Layout>,
     /// Who wrote it, as far as that shows.
     pub writer: Option<String>,
     /// Description of a head.
-    pub head: Option<HeadDescription>,
+    pub head: Option<Description>,
     /// Description of a verifier.
     pub verifier: Option<VerifierConfig>,
     /// Decoder layers of the verifier a head was inspected for.
@@ -85,7 +87,8 @@ impl Inspection {
         let total = self.stored.iter().map(|file| file.bytes).sum();
         let mut before = 0;
         for file in &mut self.stored {
-            file.sha256 = Digest::of_file(&file.path, &mut |done| progress(before + done, total))?;
+            file.sha256 =
+                digest::sha256_file(&file.path, &mut |done| progress(before + done, total))?;
             before += file.bytes;
             if file.sha256.is_none() {
                 return Ok(false);
@@ -119,7 +122,10 @@ pub struct Band {
 }
 
 impl Coverage {
-    fn of(draft: usize, target: usize, map: Option<&VocabularyMap>) -> Coverage {
+    /// None of a head that has no output matrix of its own.
+    fn of(description: &Map<String, Value>, map: Option<&VocabularyMap>) -> Option<Coverage> {
+        let size = |key: &str| usize::try_from(description.get(key)?.as_u64()?).ok();
+        let (draft, target) = (size("draft_vocab_size")?, size("vocab_size")?);
         let powers = std::iter::successors(Some(1000_usize), |size| size.checked_mul(10));
         // Of a vocabulary that is not reduced, every share is the whole.
         let bands = map.into_iter().flat_map(|map| {
@@ -135,12 +141,12 @@ impl Coverage {
                 }
             })
         });
-        Coverage {
+        Some(Coverage {
             draft,
             target,
             sorted: map.is_none_or(VocabularyMap::is_sorted),
             bands: bands.collect(),
-        }
+        })
     }
 }
 
@@ -185,9 +191,10 @@ pub fn inspect(dir: &Path, verifier: Option<&Path>, options: &ReadOptions) -> Re
         None => None,
     };
     let subject = Subject::open(dir, facts.as_ref(), options)?;
-    let canonical: BTreeMap<&str, &str> = subject
-        .tensors
-        .iter()
+    let speculator = subject.speculator();
+    let canonical: BTreeMap<&str, &str> = speculator
+        .into_iter()
+        .flat_map(Speculator::tensors)
         .map(|(canonical, name)| (name.as_str(), canonical.as_str()))
         .collect();
     let tensors = subject.views().map(|view| TensorRow {
@@ -200,33 +207,32 @@ pub fn inspect(dir: &Path, verifier: Option<&Path>, options: &ReadOptions) -> Re
         shape: view.shape.to_vec(),
         bytes: view.data.len() as u64,
     });
-    let coverage = |head: &HeadDescription| {
-        Coverage::of(head.draft_vocab_size, head.vocab_size, subject.map.as_ref())
-    };
-    let is_head = subject.kind == Kind::Head;
+    let facts = facts.filter(|_| subject.kind() == Kind::Head);
+    let map = speculator.and_then(Speculator::vocabulary_map);
+    let described = speculator.and(subject.description());
+    let checkpoint = subject.checkpoint();
     Ok(Inspection {
         schema: "speculators.inspect/1",
         path: dir.to_path_buf(),
-        kind: subject.kind,
-        layout: subject.layout,
+        kind: subject.kind(),
+        algorithm: speculator.map(Speculator::algorithm),
+        layout: speculator.map(Speculator::layout),
         writer: subject.writer(),
-        verifier_layers: facts
-            .filter(|_| is_head)
-            .map(|facts| facts.num_hidden_layers),
-        vocabulary: subject.head.as_ref().map(coverage),
-        files: subject.checkpoint.files().to_vec(),
+        verifier_layers: facts.map(|facts| facts.num_hidden_layers),
+        vocabulary: described.and_then(|fields| Coverage::of(&fields, map)),
+        files: checkpoint.files().to_vec(),
         stored: subject.files(),
         tensors: tensors.collect(),
         parts: parts(subject.views(), &canonical),
         parameters: subject.parameters(),
         bytes: subject.bytes(),
-        extras: extras(&subject.checkpoint.config().value),
+        extras: extras(&checkpoint.config().value),
         provenance: subject.provenance().cloned(),
-        head: subject.head,
-        verifier: subject.verifier,
-        decisions: subject.decisions,
-        dropped: subject.dropped,
-        diagnostics: subject.diagnostics,
+        head: speculator.map(Speculator::description),
+        verifier: subject.verifier().cloned(),
+        decisions: subject.decisions().to_vec(),
+        dropped: subject.dropped().to_vec(),
+        diagnostics: subject.diagnostics.clone(),
     })
 }
 

@@ -11,6 +11,7 @@ pub mod decision;
 pub mod diagnostic;
 pub mod diff;
 pub mod digest;
+pub mod expected;
 pub mod head;
 mod header;
 mod index;
@@ -20,6 +21,7 @@ pub mod options;
 pub mod pickle;
 pub mod rope;
 pub mod scan;
+pub mod speculator;
 mod subject;
 #[cfg(test)]
 mod testing;
@@ -32,10 +34,10 @@ pub use checkpoint::{Checkpoint, TensorView};
 pub use config::ConfigFile;
 pub use decision::Decision;
 pub use diagnostic::{Diagnostic, Level, Place};
-pub use digest::Digest;
 pub use head::{Head, HeadDescription, Layout};
 pub use options::{AuxConvention, ReadOptions};
 pub use rope::{Rope, RopeScaling};
+pub use speculator::{Algorithm, Description, Speculator};
 pub use verifier::VerifierConfig;
 pub use vocabulary::VocabularyMap;
 

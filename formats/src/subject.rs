@@ -3,7 +3,6 @@
 //! `inspect` and `diff` say what is there rather than whether it is right. Hence a directory that is no sound head is not an
 //! error here: its tensors and its config can be told about all the same, together with the reasons.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
@@ -13,13 +12,13 @@ use serde_json::{Map, Value};
 use crate::Result;
 use crate::checkpoint::{Checkpoint, TensorView};
 use crate::codes;
+use crate::convert::provenance;
 use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
-use crate::digest::Digest;
-use crate::head::{Dropped, Head, HeadDescription, Layout};
+use crate::head::Dropped;
 use crate::options::ReadOptions;
+use crate::speculator::{Description, Speculator};
 use crate::verifier::{VerifierConfig, VerifierFacts};
-use crate::vocabulary::VocabularyMap;
 
 /// What kind of model lies in a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -44,24 +43,24 @@ pub struct StoredFile {
     pub tensors: usize,
     /// The sum of its bytes, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<Digest>,
+    pub sha256: Option<String>,
 }
 
 /// An opened directory.
 #[derive(Debug)]
 pub(crate) struct Subject {
-    pub checkpoint: Checkpoint,
-    pub kind: Kind,
-    pub layout: Option<Layout>,
-    pub head: Option<HeadDescription>,
-    pub verifier: Option<VerifierConfig>,
-    /// Canonical name → name in the checkpoint, of a head that could be described.
-    pub tensors: BTreeMap<String, String>,
-    pub decisions: Vec<Decision>,
-    pub dropped: Vec<Dropped>,
-    pub map: Option<VocabularyMap>,
+    content: Content,
+    /// Whether it is a head, though perhaps one that cannot be described.
+    is_head: bool,
     /// Why there is no description, if there is none.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Speculator(Box<Speculator>),
+    Verifier(Box<VerifierConfig>, Checkpoint),
+    Unknown(Checkpoint),
 }
 
 impl Subject {
@@ -71,56 +70,81 @@ impl Subject {
         verifier: Option<&VerifierFacts>,
         options: &ReadOptions,
     ) -> Result<Subject> {
-        let found = match Head::resolve(Checkpoint::open(dir)?, verifier, options) {
-            Ok(head) => return Subject::of_head(head),
+        let found = match Speculator::resolve(Checkpoint::open(dir)?, verifier, options) {
+            Ok(speculator) => {
+                return Ok(Subject {
+                    content: Content::Speculator(Box::new(speculator)),
+                    is_head: true,
+                    diagnostics: Vec::new(),
+                });
+            }
             Err(found) => found,
         };
-        let mut subject = Subject {
-            checkpoint: Checkpoint::open(dir)?,
-            kind: Kind::Unknown,
-            layout: None,
-            head: None,
-            verifier: None,
-            tensors: BTreeMap::new(),
-            decisions: Vec::new(),
-            dropped: Vec::new(),
-            map: None,
-            diagnostics: Vec::new(),
-        };
+        let checkpoint = Checkpoint::open(dir)?;
         match VerifierConfig::read(dir) {
-            Ok(config) if is_model(&subject.checkpoint) => {
-                subject.kind = Kind::Verifier;
-                subject.verifier = Some(config);
-            }
+            Ok(config) if is_model(&checkpoint) => Ok(Subject {
+                content: Content::Verifier(Box::new(config), checkpoint),
+                is_head: false,
+                diagnostics: Vec::new(),
+            }),
             _ => {
                 let foreign = |finding: &Diagnostic| finding.code == codes::LAYOUT_UNKNOWN;
-                if !found.iter().any(foreign) {
-                    subject.kind = Kind::Head;
-                }
-                subject.diagnostics = found;
+                Ok(Subject {
+                    content: Content::Unknown(checkpoint),
+                    is_head: !found.iter().any(foreign),
+                    diagnostics: found,
+                })
             }
         }
-        Ok(subject)
     }
 
-    fn of_head(head: Head) -> Result<Subject> {
-        Ok(Subject {
-            map: head.vocabulary_map()?,
-            checkpoint: head.checkpoint,
-            kind: Kind::Head,
-            layout: Some(head.layout),
-            head: Some(head.description),
-            verifier: None,
-            tensors: head.tensors,
-            decisions: head.decisions,
-            dropped: head.dropped,
-            diagnostics: Vec::new(),
-        })
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        match &self.content {
+            Content::Verifier(..) => Kind::Verifier,
+            _ if self.is_head => Kind::Head,
+            _ => Kind::Unknown,
+        }
+    }
+
+    /// The files.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        match &self.content {
+            Content::Speculator(speculator) => speculator.checkpoint(),
+            Content::Verifier(_, checkpoint) | Content::Unknown(checkpoint) => checkpoint,
+        }
+    }
+
+    /// A head that could be described.
+    pub fn speculator(&self) -> Option<&Speculator> {
+        match &self.content {
+            Content::Speculator(speculator) => Some(speculator),
+            _ => None,
+        }
+    }
+
+    /// A verifier.
+    pub fn verifier(&self) -> Option<&VerifierConfig> {
+        match &self.content {
+            Content::Verifier(config, _) => Some(config),
+            _ => None,
+        }
+    }
+
+    /// What was resolved to describe it, with reasons.
+    pub fn decisions(&self) -> &[Decision] {
+        self.speculator().map_or(&[], Speculator::decisions)
+    }
+
+    /// Tensors that are left out, with reasons.
+    pub fn dropped(&self) -> &[Dropped] {
+        self.speculator().map_or(&[], Speculator::dropped)
     }
 
     /// The description, whatever kind it is of, by its fields.
     pub fn description(&self) -> Option<Map<String, Value>> {
-        fields(self.head.as_ref(), self.verifier.as_ref())
+        let description = self.speculator().map(Speculator::description);
+        fields(description.as_ref(), self.verifier())
     }
 
     /// Who wrote the checkpoint, as far as that shows.
@@ -128,23 +152,28 @@ impl Subject {
         if let Some(provenance) = self.provenance() {
             return provenance.get("converter")?.as_str().map(str::to_owned);
         }
-        let recognized = |decision: &&Decision| decision.subject == "layout";
-        self.decisions
+        let recognized = self
+            .decisions()
             .iter()
-            .find(recognized)
+            .find(|made| made.subject == "layout");
+        let config = self.checkpoint().config();
+        let package = || config.value.get("speculators_version")?.as_str();
+        recognized
             .map(|decision| decision.value.clone())
+            .or_else(|| package().map(|version| format!("the Python package, {version}")))
     }
 
     /// Where the checkpoint came from, if a converter wrote it down.
     pub fn provenance(&self) -> Option<&Value> {
-        self.checkpoint.config().value.get(PROVENANCE)
+        self.checkpoint().config().value.get(provenance::KEY)
     }
 
     /// Every tensor, by its name in the checkpoint.
     pub fn views(&self) -> impl Iterator<Item = TensorView<'_>> {
-        self.checkpoint
+        let checkpoint = self.checkpoint();
+        checkpoint
             .names()
-            .filter_map(|name| self.checkpoint.tensor(name))
+            .filter_map(|name| checkpoint.tensor(name))
     }
 
     /// Bytes of all tensors.
@@ -160,7 +189,7 @@ impl Subject {
     /// The weight files with their sizes.
     pub fn files(&self) -> Vec<StoredFile> {
         let mut files: Vec<StoredFile> = self
-            .checkpoint
+            .checkpoint()
             .files()
             .iter()
             .map(|path| StoredFile {
@@ -182,7 +211,7 @@ impl Subject {
 
 /// A description by its fields.
 pub(crate) fn fields(
-    head: Option<&HeadDescription>,
+    head: Option<&Description>,
     verifier: Option<&VerifierConfig>,
 ) -> Option<Map<String, Value>> {
     let head = head.map(serde_json::to_value);
@@ -220,6 +249,3 @@ fn is_model(checkpoint: &Checkpoint) -> bool {
     let has = |name: &str| checkpoint.tensor(name).is_some();
     has("model.embed_tokens.weight") && !has("fc.weight") && !has("midlayer.hidden_norm.weight")
 }
-
-/// Where a converter notes its source.
-pub(crate) const PROVENANCE: &str = "conversion";

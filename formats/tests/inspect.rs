@@ -7,7 +7,7 @@ use speculators_formats::inspect::{Coverage, Inspection, Kind, inspect};
 use speculators_formats::{Layout, ReadOptions};
 
 fn look(name: &str) -> Inspection {
-    inspect(&fixture(name), &ReadOptions::default()).expect("a readable checkpoint")
+    inspect(&fixture(name), None, &ReadOptions::default()).expect("a readable checkpoint")
 }
 
 fn fixture(name: &str) -> PathBuf {
@@ -27,7 +27,9 @@ fn a_head_is_described_with_its_vocabulary_and_sizes() {
         found.vocabulary,
         Some(Coverage {
             draft: 32,
-            target: 64
+            target: 64,
+            sorted: true,
+            bands: Vec::new()
         })
     );
     assert_eq!(found.tensors.len(), 15);
@@ -87,7 +89,7 @@ fn other_kinds_are_listed_with_the_reason() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_an_error() {
-    let found = inspect(&fixture("S102-truncated"), &ReadOptions::default()).map(drop);
+    let found = inspect(&fixture("S102-truncated"), None, &ReadOptions::default()).map(drop);
     assert_eq!(
         found.map_err(|found| found[0].code),
         Err(codes::FILE_TRUNCATED)

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::fields::DescriptionDifference;
 use super::meaning::{self, flatten, leaf, same_value};
-use crate::subject::PROVENANCE;
+use crate::convert::provenance;
 
 /// How a key of one config relates to the other config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -68,8 +68,8 @@ pub(super) fn compare(
     b: &Map<String, Value>,
     described: Option<&Described<'_>>,
 ) -> ConfigDifference {
-    let a = flatten(a, &[PROVENANCE]);
-    let mut b = flatten(b, &[PROVENANCE]);
+    let a = flatten(a, &[provenance::KEY]);
+    let mut b = flatten(b, &[provenance::KEY]);
     let mut difference = ConfigDifference {
         equal: 0,
         keys: Vec::new(),

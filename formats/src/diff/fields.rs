@@ -82,7 +82,7 @@ pub(super) fn compare(
             let about = |decision: &&Decision| {
                 meaning::field(&decision.subject, description) == Some(first(field))
             };
-            subject.decisions.iter().filter(about).cloned().collect()
+            subject.decisions().iter().filter(about).cloned().collect()
         };
         difference.different.push(FieldRow {
             status: status(field, &a_value, &b_value),

@@ -10,7 +10,7 @@ use super::statistics::{self, Statistics, same_bytes};
 use super::vocabulary::{MAPS, Vocabularies};
 use super::{moved, reshaped};
 use crate::checkpoint::{Checkpoint, TensorView};
-use crate::subject::{Kind, Subject};
+use crate::subject::Subject;
 
 /// How a tensor of one checkpoint relates to the other checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -152,14 +152,17 @@ impl<'a> Comparer<'a> {
         &self,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Option<TensorDifference> {
-        let canonical = self.both_heads();
-        let (a_names, b_names) = (names(self.a, canonical), names(self.b, canonical));
+        let heads = self.a.speculator().zip(self.b.speculator());
+        let (a_names, b_names) = (
+            names(self.a, heads.is_some()),
+            names(self.b, heads.is_some()),
+        );
         let sides = |name: &str| Sides {
             a: view(self.a, a_names.get(name)),
             b: view(self.b, b_names.get(name)),
         };
-        let vocabularies = canonical.then(|| {
-            let (a, b) = (self.a.map.as_ref(), self.b.map.as_ref());
+        let vocabularies = heads.map(|(a, b)| {
+            let (a, b) = (a.vocabulary_map(), b.vocabulary_map());
             Vocabularies::new(a, b, &sides("lm_head.weight"))
         });
         let all: BTreeSet<&String> = a_names.keys().chain(b_names.keys()).collect();
@@ -176,11 +179,6 @@ impl<'a> Comparer<'a> {
         }
         moved::find(&mut rows, &views);
         Some(TensorDifference { rows })
-    }
-
-    fn both_heads(&self) -> bool {
-        let head = |side: &Subject| side.kind == Kind::Head && !side.tensors.is_empty();
-        head(self.a) && head(self.b)
     }
 
     fn row(
@@ -263,14 +261,14 @@ impl<'a> Comparer<'a> {
 
 /// By what a tensor is matched → its name in the checkpoint.
 fn names(subject: &Subject, canonical: bool) -> BTreeMap<String, String> {
-    if !canonical {
-        let names = subject.checkpoint.names();
+    let Some(speculator) = subject.speculator().filter(|_| canonical) else {
+        let names = subject.checkpoint().names();
         return names
             .map(|name| (name.to_owned(), name.to_owned()))
             .collect();
-    }
-    let mut names = subject.tensors.clone();
-    for dropped in &subject.dropped {
+    };
+    let mut names = speculator.tensors().clone();
+    for dropped in speculator.dropped() {
         names
             .entry(dropped.name.clone())
             .or_insert_with(|| dropped.name.clone());
@@ -279,11 +277,14 @@ fn names(subject: &Subject, canonical: bool) -> BTreeMap<String, String> {
 }
 
 fn view<'a>(subject: &'a Subject, name: Option<&String>) -> Option<TensorView<'a>> {
-    subject.checkpoint.tensor(name?)
+    subject.checkpoint().tensor(name?)
 }
 
 fn dropped<'a>(subject: &'a Subject, name: &str) -> Option<&'a str> {
-    let dropped = subject.dropped.iter().find(|dropped| dropped.name == name);
+    let dropped = subject
+        .dropped()
+        .iter()
+        .find(|dropped| dropped.name == name);
     dropped.map(|dropped| dropped.reason.as_str())
 }
 
