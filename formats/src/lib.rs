@@ -11,6 +11,7 @@ pub mod decision;
 pub mod diagnostic;
 pub mod diff;
 pub mod digest;
+pub mod eagle;
 pub mod expected;
 pub mod head;
 mod header;

@@ -17,8 +17,9 @@ use crate::checkpoint::Checkpoint;
 use crate::codes;
 use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Level};
-use crate::head::{Head, HeadDescription, Layout};
+use crate::head::{Head, Layout};
 use crate::options::ReadOptions;
+use crate::speculator::{Algorithm, Description, Speculator};
 use crate::verifier::VerifierConfig;
 use crate::weights::PICKLES;
 
@@ -68,10 +69,12 @@ pub struct ValidationReport {
     pub path: PathBuf,
     /// The verifier it was paired with, as given.
     pub verifier: Option<PathBuf>,
+    /// Kind of head, if it could be opened.
+    pub algorithm: Option<Algorithm>,
     /// Recognized layout, if the head could be opened.
     pub layout: Option<Layout>,
     /// The head, if it could be opened.
-    pub head: Option<HeadDescription>,
+    pub head: Option<Description>,
     /// What had to be resolved to open it.
     pub decisions: Vec<Decision>,
     /// Tensors in the files.
@@ -107,6 +110,7 @@ pub fn validate(
         verdict: Verdict::Valid,
         path: dir.to_path_buf(),
         verifier: verifier.map(Path::to_path_buf),
+        algorithm: None,
         layout: None,
         head: None,
         decisions: Vec::new(),
@@ -119,13 +123,16 @@ pub fn validate(
         Ok(config) => (config, Vec::new()),
         Err(found) => (None, found),
     };
-    match Head::open(dir, config.as_ref(), &options.read) {
-        Ok(head) => {
-            judge_contents(&head.checkpoint, options, &mut report);
-            judge_head(&head, config.as_ref().zip(verifier), &mut report);
-            report.layout = Some(head.layout);
-            report.head = Some(head.description);
-            report.decisions = head.decisions;
+    match Speculator::open(dir, config.as_ref(), &options.read) {
+        Ok(speculator) => {
+            judge_contents(speculator.checkpoint(), options, &mut report);
+            if let Speculator::Eagle3(head) = &speculator {
+                judge_head(head, config.as_ref().zip(verifier), &mut report);
+            }
+            report.algorithm = Some(speculator.algorithm());
+            report.layout = Some(speculator.layout());
+            report.head = Some(speculator.description());
+            report.decisions = speculator.decisions().to_vec();
         }
         Err(found) => {
             report.diagnostics.extend(found);
