@@ -81,8 +81,12 @@ fn compare(arguments: &DiffArguments, session: &Session) -> Outcome {
                 writeln!(stdout, "{section}\n")?;
             }
             writeln!(stdout, "{}", screen::summary(&comparison))?;
-            session.show(&comparison.a.diagnostics);
-            session.show(&comparison.b.diagnostics);
+            for side in [&comparison.a, &comparison.b] {
+                if !side.diagnostics.is_empty() {
+                    writeln!(stdout)?;
+                    session.show(&side.diagnostics);
+                }
+            }
         }
     }
     Ok(match comparison.verdict {

@@ -61,10 +61,12 @@ fn look(arguments: &InspectArguments, session: &Session) -> Outcome {
         Format::Json => session.print_json(&found)?,
         Format::Text => {
             let mut stdout = session.stdout();
-            for section in sections(&found, arguments.tensors) {
-                writeln!(stdout, "{section}\n")?;
+            let sections = sections(&found, arguments.tensors);
+            writeln!(stdout, "{}", sections.join("\n\n"))?;
+            if !found.diagnostics.is_empty() {
+                writeln!(stdout)?;
+                session.show(&found.diagnostics);
             }
-            session.show(&found.diagnostics);
         }
     }
     Ok(Exit::Yes)

@@ -55,10 +55,10 @@ impl DescriptionDifference {
 }
 
 /// Fields that mirror which tensors there are and how they are stored.
-const STORAGE: [&str; 2] = ["dtype", "own_embeddings"];
+const STORAGE: [&str; 3] = ["dtype", "own_embeddings", "own_lm_head"];
 
-/// Fields that are empty as long as they are open.
-const OPEN_WHERE_EMPTY: [&str; 2] = ["aux_layer_ids", "aux_hidden_state_layer_ids"];
+/// Field that is empty as long as it is open.
+const OPEN_WHERE_EMPTY: &str = "aux_layer_ids";
 
 /// Compares two descriptions of one kind.
 pub(super) fn compare(
@@ -100,7 +100,7 @@ fn status(field: &str, a: &Value, b: &Value) -> FieldStatus {
     let empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
     if STORAGE.contains(&field) {
         FieldStatus::Storage
-    } else if OPEN_WHERE_EMPTY.contains(&field) && (empty(a) || empty(b)) {
+    } else if field == OPEN_WHERE_EMPTY && (empty(a) || empty(b)) {
         FieldStatus::Open
     } else {
         FieldStatus::Different

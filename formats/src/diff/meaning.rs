@@ -17,33 +17,30 @@ const GROUPS: [&str; 5] = [
 ];
 
 /// Keys, without their group, that are called otherwise in a description.
-const SPELLINGS: &[(&str, &[&str])] = &[
-    ("rope_theta", &["rope"]),
-    ("rope_scaling", &["rope"]),
-    ("rope_parameters", &["rope"]),
-    ("partial_rotary_factor", &["rope"]),
-    ("original_max_position_embeddings", &["rope"]),
-    ("torch_dtype", &["dtype"]),
-    ("eagle_aux_hidden_state_layer_ids", AUXILIARY),
-    ("aux_hidden_state_layer_ids", AUXILIARY),
-    ("target_layer_ids", AUXILIARY),
-    ("layer_ids", AUXILIARY),
-    ("num_aux_hidden_states", AUXILIARY),
-    ("use_aux_hidden_state", AUXILIARY),
-    ("layer_types", &["sliding_window"]),
-    ("use_sliding_window", &["sliding_window"]),
-    ("max_window_layers", &["sliding_window"]),
-    ("model_type", &["draft_layer"]),
-    (
-        "speculators_config.proposal_methods",
-        &["speculative_tokens"],
-    ),
-    ("eos_token_id", &["eos_token_ids"]),
-    ("num_nextn_predict_layers", &["num_hidden_layers"]),
+const SPELLINGS: &[(&str, &str)] = &[
+    ("rope_theta", "rope"),
+    ("rope_scaling", "rope"),
+    ("rope_parameters", "rope"),
+    ("partial_rotary_factor", "rope"),
+    ("original_max_position_embeddings", "rope"),
+    ("torch_dtype", "dtype"),
+    ("eagle_aux_hidden_state_layer_ids", "aux_layer_ids"),
+    ("aux_hidden_state_layer_ids", "aux_layer_ids"),
+    ("target_layer_ids", "aux_layer_ids"),
+    ("layer_ids", "aux_layer_ids"),
+    ("num_aux_hidden_states", "aux_layer_ids"),
+    ("use_aux_hidden_state", "aux_layer_ids"),
+    ("layer_types", "sliding_window"),
+    ("use_sliding_window", "sliding_window"),
+    ("max_window_layers", "sliding_window"),
+    ("model_type", "draft_layer"),
+    ("speculators_config.proposal_methods", "speculative_tokens"),
+    ("speculators_model_type", "algorithm"),
+    ("speculators_config.algorithm", "algorithm"),
+    ("bias", "fc_bias"),
+    ("fusion_bias", "fc_bias"),
+    ("eos_token_id", "eos_token_ids"),
 ];
-
-/// Fields with the layers of the verifier that a head reads.
-const AUXILIARY: &[&str] = &["aux_layer_ids", "aux_hidden_state_layer_ids"];
 
 /// A key without the objects that only group.
 pub(super) fn bare(path: &str) -> &str {
@@ -70,9 +67,8 @@ pub(super) fn field<'a>(path: &str, description: &'a Map<String, Value>) -> Opti
     };
     let spelled = SPELLINGS
         .iter()
-        .filter(|(spelling, _)| *spelling == bare || *spelling == first)
-        .flat_map(|(_, fields)| fields.iter());
-    known(first).or_else(|| spelled.copied().find_map(known))
+        .filter(|(spelling, _)| *spelling == bare || *spelling == first);
+    known(first).or_else(|| spelled.map(|(_, field)| *field).find_map(known))
 }
 
 /// Equality of JSON values in which 10000 is 10000.0.
