@@ -153,10 +153,16 @@ impl<'a> Comparer<'a> {
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Option<TensorDifference> {
         let heads = self.a.speculator().zip(self.b.speculator());
-        let (a_names, b_names) = (
+        let (mut a_names, mut b_names) = (
             names(self.a, heads.is_some()),
             names(self.b, heads.is_some()),
         );
+        // A head that lies in its verifier's files: the verifier is compared with another verifier, not with nothing.
+        let (a_rest, b_rest) = (rest(self.a, &a_names), rest(self.b, &b_names));
+        if !a_rest.is_empty() && !b_rest.is_empty() {
+            a_names.extend(a_rest);
+            b_names.extend(b_rest);
+        }
         let sides = |name: &str| Sides {
             a: view(self.a, a_names.get(name)),
             b: view(self.b, b_names.get(name)),
@@ -220,11 +226,9 @@ impl<'a> Comparer<'a> {
                     return false;
                 }
             }
-            TensorStatus::OnlyA | TensorStatus::OnlyB => {
-                if self.borrowed(&row.name, sides) {
-                    row.note = Some("the verifier's own, to the byte".to_owned());
-                    return false;
-                }
+            TensorStatus::OnlyA | TensorStatus::OnlyB if self.borrowed(&row.name, sides) => {
+                row.note = Some("the verifier's own, to the byte".to_owned());
+                return false;
             }
             _ => {}
         }
@@ -274,6 +278,15 @@ fn names(subject: &Subject, canonical: bool) -> BTreeMap<String, String> {
             .or_insert_with(|| dropped.name.clone());
     }
     names
+}
+
+/// Tensors that no name leads to yet, by their own names.
+fn rest(subject: &Subject, names: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let known: BTreeSet<&str> = names.values().map(String::as_str).collect();
+    let all = subject.checkpoint().names();
+    all.filter(|name| !known.contains(name) && !names.contains_key(*name))
+        .map(|name| (name.to_owned(), name.to_owned()))
+        .collect()
 }
 
 fn view<'a>(subject: &'a Subject, name: Option<&String>) -> Option<TensorView<'a>> {
