@@ -144,11 +144,9 @@ impl Weights {
 
     /// Each file with all its bytes, in order.
     pub fn contents(&self) -> Vec<(&Path, &[u8])> {
-        let shards = self.shards.iter().map(|shard| &shard.content()[..]);
-        self.files
+        self.shards
             .iter()
-            .map(PathBuf::as_path)
-            .zip(shards)
+            .map(|shard| (shard.path(), &**shard.content()))
             .collect()
     }
 
