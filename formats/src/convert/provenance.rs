@@ -75,6 +75,6 @@ pub(super) fn add_digests(config: &mut Map<String, Value>, digests: Vec<String>)
         .and_then(|record| record.get_mut("source_files"))
         .and_then(Value::as_array_mut);
     for (file, digest) in files.into_iter().flatten().zip(digests) {
-        file["sha256"] = Value::String(digest);
+        file["blake3"] = Value::String(digest);
     }
 }

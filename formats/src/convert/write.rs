@@ -81,7 +81,7 @@ impl Plan {
         let (written, digests) = std::thread::scope(|scope| {
             let digests = scope.spawn(|| -> Option<Vec<String>> {
                 used.iter()
-                    .map(|(_, bytes)| digest::sha256_until(*bytes, &stop))
+                    .map(|(_, bytes)| digest::blake3_until(*bytes, &stop))
                     .collect()
             });
             let written = self.write_tensors(&directory.join("model.safetensors"), progress);
