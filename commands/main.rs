@@ -3,6 +3,7 @@
 mod arguments;
 mod completions;
 mod convert;
+mod diff;
 mod doctor;
 mod eval;
 mod explain;
@@ -15,6 +16,7 @@ mod resolve;
 mod session;
 mod tables;
 mod validate;
+mod words;
 
 use std::process::ExitCode;
 
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Command::Convert(command) => convert::run(command, &session),
         Command::Validate(command) => validate::run(&command, &session),
         Command::Inspect(command) => inspect::run(&command, &session),
+        Command::Diff(command) => diff::run(&command, &session),
         Command::Eval(command) => eval::run(command, &session),
         Command::Doctor(command) => doctor::run(&command, &session),
         Command::Explain(command) => explain::run(&command, &session),
