@@ -8,6 +8,7 @@ use crate::doctor::DoctorArguments;
 use crate::eval::EvalArguments;
 use crate::explain::ExplainArguments;
 use crate::inspect::InspectArguments;
+use crate::stitch_mtp::StitchMtpArguments;
 use crate::validate::ValidateArguments;
 
 /// Convert, validate and evaluate speculative-decoding heads
@@ -80,6 +81,7 @@ pub enum Format {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Convert(ConvertArguments),
+    StitchMtp(StitchMtpArguments),
     Validate(ValidateArguments),
     Inspect(InspectArguments),
     Eval(EvalArguments),

@@ -13,6 +13,7 @@ mod progress;
 mod render;
 mod resolve;
 mod session;
+mod stitch_mtp;
 mod tables;
 mod validate;
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     };
     let outcome = match arguments.command {
         Command::Convert(command) => convert::run(command, &session),
+        Command::StitchMtp(command) => stitch_mtp::run(&command, &session),
         Command::Validate(command) => validate::run(&command, &session),
         Command::Inspect(command) => inspect::run(&command, &session),
         Command::Eval(command) => eval::run(command, &session),

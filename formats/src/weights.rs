@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
@@ -231,6 +232,17 @@ impl Weights {
                     path: file.path(),
                 })
             }
+        }
+    }
+
+    /// Where a tensor lies in its file; nothing where the file is not safetensors.
+    pub fn span(&self, name: &str) -> Option<Range<usize>> {
+        match &self.source {
+            Source::Safetensors { tensors, .. } => {
+                let (_, entry) = tensors.get(name)?;
+                Some(entry.begin..entry.end)
+            }
+            Source::Pickle { .. } => None,
         }
     }
 
