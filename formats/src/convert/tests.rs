@@ -1,5 +1,7 @@
 mod choices;
 mod foreign;
+#[cfg(unix)]
+mod links;
 mod round_trips;
 
 use std::collections::BTreeMap;

@@ -11,17 +11,13 @@ use crate::config::ConfigFile;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::head::Layout;
 use crate::options::ReadOptions;
-use crate::scan;
 use crate::validate::values::{self, Scanned};
 
 /// Reads the values of the head's own tensors; the rest of a verifier is not looked at.
 pub(crate) fn scan(head: &MtpHead) -> Vec<Scanned<'_>> {
-    let tensors = head
-        .tensors
-        .values()
-        .filter_map(|name| head.checkpoint.tensor(name));
-    tensors
-        .filter_map(|tensor| Some((tensor, scan::scan(&tensor)?)))
+    let names = head.tensors.values();
+    names
+        .filter_map(|name| Some((head.checkpoint.tensor(name)?, head.checkpoint.scan(name)?)))
         .collect()
 }
 

@@ -4,6 +4,7 @@
 //! what only a look at the values, at both vocabulary maps and at the verifier can tell. Everything is looked at in one
 //! run: where the head cannot be opened, its values and its serving configuration still are.
 
+mod block;
 mod maps;
 mod pairing;
 mod serving;
@@ -22,7 +23,7 @@ use crate::mtp::{self, MtpHead, NormGain};
 use crate::options::ReadOptions;
 use crate::speculator::{Algorithm, Description, Speculator};
 use crate::verifier::VerifierConfig;
-use crate::weights::PICKLES;
+use crate::weights;
 
 /// What to look at, and how strictly.
 #[derive(Clone, Debug, Default)]
@@ -289,7 +290,7 @@ fn verdict(
 /// Whether a finding says something about the head, or only that this program could not look at it.
 fn settles(dir: &Path, diagnostic: &Diagnostic) -> bool {
     match diagnostic.code {
-        codes::LAYOUT_UNKNOWN | codes::PICKLE_ONLY => false,
+        codes::LAYOUT_UNKNOWN | codes::WEIGHTS_NAME => false,
         codes::FILE_MISSING => {
             is_checkpoint(dir)
                 && !diagnostic
@@ -306,10 +307,7 @@ fn is_checkpoint(dir: &Path) -> bool {
     let entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name()).any(|name| {
         let name = name.to_string_lossy();
-        name == "config.json"
-            || name.ends_with(".safetensors")
-            || name.ends_with(".safetensors.index.json")
-            || PICKLES.contains(&&*name)
+        name == "config.json" || weights::is_weights(&name)
     })
 }
 

@@ -4,7 +4,7 @@ use crate::checkpoint::{Checkpoint, TensorView};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::mtp::NormGain;
-use crate::scan::{self, TensorScan};
+use crate::scan::TensorScan;
 
 /// Longest list in a finding.
 const LISTED: usize = 10;
@@ -17,7 +17,7 @@ pub(super) fn scan(checkpoint: &Checkpoint) -> Vec<Scanned<'_>> {
         .names()
         .filter_map(|name| checkpoint.tensor(name));
     tensors
-        .filter_map(|tensor| Some((tensor, scan::scan(&tensor)?)))
+        .filter_map(|tensor| Some((tensor, checkpoint.scan(tensor.name)?)))
         .collect()
 }
 
@@ -85,6 +85,7 @@ fn zeros(checkpoint: &Checkpoint, scanned: &[Scanned<'_>], gain: NormGain) -> Op
     // Fused experts have no `weight` in their names; a norm of zeros is a gain of one in some families.
     let weights = scanned.iter().filter(|(tensor, _)| {
         (tensor.name.ends_with("weight") || tensor.shape.len() == 3)
+            && !starts_at_zero(tensor.name)
             && !(gain == NormGain::OnePlusWeight && is_norm(tensor))
     });
     let found: Vec<&Scanned> = weights.filter(|(_, scan)| scan.all_zero).collect();
@@ -112,6 +113,11 @@ fn zeros(checkpoint: &Checkpoint, scanned: &[Scanned<'_>], gain: NormGain) -> Op
             .at(place(checkpoint, &found))
             .help("copy the weight again from the checkpoint this one was made from"),
     )
+}
+
+/// Weights that are zero before training: the convolutions of DFlash2 begin as the identity.
+fn starts_at_zero(name: &str) -> bool {
+    name.ends_with("_conv.kernel_projection.weight")
 }
 
 fn is_norm(tensor: &TensorView<'_>) -> bool {

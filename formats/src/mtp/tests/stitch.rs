@@ -15,7 +15,10 @@ fn pair(tiny: &TinyMtp) -> (Scratch, StitchRequest) {
     scratch.write("verifier/assets/chat.txt", b"hello");
     let speculator = scratch.path("head");
     let request = ConvertRequest::new(&verifier, &verifier, &speculator);
-    convert::plan(&request).unwrap().write(&mut |_, _| ()).unwrap();
+    convert::plan(&request)
+        .unwrap()
+        .write(&mut |_, _| ())
+        .unwrap();
     let request = StitchRequest {
         speculator,
         verifier,
@@ -77,7 +80,11 @@ fn a_head_that_was_not_changed_gives_the_verifier_back_byte_for_byte() {
             let (_scratch, request) = pair(&TinyMtp::verifier_with(family, experts));
             let report = stitch(&request);
             assert!(report.rows.iter().all(|row| !row.changed));
-            assert_eq!(contents(&request.output), contents(&request.verifier), "{family}");
+            assert_eq!(
+                contents(&request.output),
+                contents(&request.verifier),
+                "{family}"
+            );
         }
     }
 }
@@ -110,13 +117,19 @@ fn a_changed_expert_arrives_where_the_verifier_keeps_it_and_nowhere_else() {
         .iter()
         .map(|(path, bytes)| {
             assert_eq!(bytes.len(), after[path].len());
-            bytes.iter().zip(&after[path]).filter(|(a, b)| a != b).count()
+            bytes
+                .iter()
+                .zip(&after[path])
+                .filter(|(a, b)| a != b)
+                .count()
         })
         .sum();
     assert_eq!(differing, 1);
     let written = Checkpoint::open(&request.output).unwrap();
     let head = Checkpoint::open(&request.speculator).unwrap();
-    let ours = head.tensor("mtp_layers.0.mlp.experts.gate_up_proj").unwrap();
+    let ours = head
+        .tensor("mtp_layers.0.mlp.experts.gate_up_proj")
+        .unwrap();
     let theirs = written.tensor(changed[0]).unwrap();
     assert!(ours.data.ends_with(theirs.data));
 }
@@ -144,12 +157,20 @@ fn what_does_not_fit_is_refused_by_name() {
 
     let mut other = head.clone();
     let length = 16 * 32 * 4;
-    other.put("mtp_layers.0.input_proj.weight", Dtype::F32, &[16, 32], vec![0; length]);
+    other.put(
+        "mtp_layers.0.input_proj.weight",
+        Dtype::F32,
+        &[16, 32],
+        vec![0; length],
+    );
     let found = only(refused_by(&request(&other, &verifier)), codes::TENSOR_DTYPE);
     assert!(found.title.contains("mtp.fc.weight"), "{}", found.title);
 
     let dense = TinyMtp::speculators(MtpFamily::Qwen35);
-    only(refused_by(&request(&dense, &verifier)), codes::LAYER_MISMATCH);
+    only(
+        refused_by(&request(&dense, &verifier)),
+        codes::LAYER_MISMATCH,
+    );
     assert!(!scratch.path("stitched").exists());
 }
 
