@@ -9,6 +9,7 @@ use crate::doctor::DoctorArguments;
 use crate::eval::EvalArguments;
 use crate::explain::ExplainArguments;
 use crate::inspect::InspectArguments;
+use crate::stitch_mtp::StitchMtpArguments;
 use crate::validate::ValidateArguments;
 
 /// Convert, validate and evaluate speculative-decoding heads
@@ -82,6 +83,7 @@ pub enum Format {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Convert(ConvertArguments),
+    StitchMtp(StitchMtpArguments),
     Validate(ValidateArguments),
     Inspect(InspectArguments),
     Diff(DiffArguments),

@@ -14,6 +14,7 @@ mod progress;
 mod render;
 mod resolve;
 mod session;
+mod stitch_mtp;
 mod tables;
 mod validate;
 mod words;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     };
     let outcome = match arguments.command {
         Command::Convert(command) => convert::run(command, &session),
+        Command::StitchMtp(command) => stitch_mtp::run(&command, &session),
         Command::Validate(command) => validate::run(&command, &session),
         Command::Inspect(command) => inspect::run(&command, &session),
         Command::Diff(command) => diff::run(&command, &session),

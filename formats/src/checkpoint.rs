@@ -1,6 +1,7 @@
 //! A directory of weight files with a config: what the files hold is read when it is opened, tensors when they are asked
 //! for.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
@@ -138,6 +139,11 @@ impl Checkpoint {
     pub fn scan(&self, name: &str) -> Option<TensorScan> {
         let tensor = self.tensor(name)?;
         scan::scan_stretch(tensor.dtype, self.weights.stretch(&tensor))
+    }
+
+    /// Where a tensor lies in its file; nothing where the file is not safetensors.
+    pub(crate) fn span(&self, name: &str) -> Option<Range<usize>> {
+        self.weights.span(name)
     }
 
     /// A place for findings about one tensor. In a PyTorch file it names the entry of the archive, too, and the tensor as
