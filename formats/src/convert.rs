@@ -21,6 +21,7 @@ use crate::{Checkpoint, Result, codes};
 mod block;
 mod cast;
 pub(crate) mod config;
+mod eagle1;
 mod eagle3;
 mod foreign;
 mod output;
@@ -206,6 +207,7 @@ pub fn plan(request: &ConvertRequest) -> Result<Plan> {
         (Speculator::Eagle3(head), Target::Speculators) => eagle3::draft(head, &job)?,
         (Speculator::Eagle3(head), target) => foreign::draft(head, target, &job)?,
         (Speculator::Block(head), target) => block::draft(head, target, &job)?,
+        (Speculator::Eagle(head), target) => eagle1::draft(head, target, &job)?,
     };
     Plan::close(speculator, verifier, facts, draft, request)
 }

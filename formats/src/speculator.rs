@@ -12,6 +12,7 @@ use crate::block::{BlockDescription, BlockHead};
 use crate::checkpoint::{Checkpoint, TensorView};
 use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
+use crate::eagle::{EagleDescription, EagleHead};
 use crate::head::{Dropped, Head, HeadDescription, Layout};
 use crate::options::ReadOptions;
 use crate::verifier::{VerifierConfig, VerifierFacts};
@@ -19,6 +20,8 @@ use crate::vocabulary::VocabularyMap;
 use crate::{Result, codes};
 
 mod recognize;
+
+pub(crate) use recognize::algorithm;
 
 /// How a head drafts: the value of `speculators_model_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -95,6 +98,8 @@ pub enum Speculator {
     Eagle3(Head),
     /// DFlash, DFlash2, DSpark or XPress.
     Block(BlockHead),
+    /// EAGLE-1, EAGLE-2 or HASS.
+    Eagle(EagleHead),
 }
 
 /// What a speculator is, independent of layout.
@@ -105,6 +110,8 @@ pub enum Description {
     Eagle3(HeadDescription),
     /// DFlash, DFlash2, DSpark or XPress.
     Block(BlockDescription),
+    /// EAGLE-1, EAGLE-2 or HASS.
+    Eagle(EagleDescription),
 }
 
 impl Description {
@@ -113,7 +120,7 @@ impl Description {
     pub fn head(&self) -> Option<&HeadDescription> {
         match self {
             Description::Eagle3(head) => Some(head),
-            Description::Block(_) => None,
+            Description::Block(_) | Description::Eagle(_) => None,
         }
     }
 }
@@ -138,12 +145,15 @@ impl Speculator {
         verifier: Option<&VerifierFacts>,
         options: &ReadOptions,
     ) -> Result<Speculator> {
-        match recognize::algorithm(&checkpoint)? {
+        match algorithm(&checkpoint)? {
             Algorithm::Eagle3 | Algorithm::PEagle => {
                 Head::resolve(checkpoint, verifier, options).map(Speculator::Eagle3)
             }
             Algorithm::DFlash | Algorithm::DFlash2 | Algorithm::DSpark | Algorithm::XPress => {
                 BlockHead::resolve(checkpoint, verifier, options).map(Speculator::Block)
+            }
+            Algorithm::Eagle => {
+                EagleHead::resolve(checkpoint, verifier, options).map(Speculator::Eagle)
             }
             other => Err(unread(&checkpoint, other).into()),
         }
@@ -155,6 +165,7 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => head.description.algorithm,
             Speculator::Block(head) => head.description.algorithm(),
+            Speculator::Eagle(_) => Algorithm::Eagle,
         }
     }
 
@@ -164,6 +175,7 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => &head.checkpoint,
             Speculator::Block(head) => &head.checkpoint,
+            Speculator::Eagle(head) => &head.checkpoint,
         }
     }
 
@@ -173,6 +185,7 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => head.layout,
             Speculator::Block(head) => head.layout,
+            Speculator::Eagle(head) => head.layout,
         }
     }
 
@@ -182,6 +195,7 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => Description::Eagle3(head.description.clone()),
             Speculator::Block(head) => Description::Block(head.description.clone()),
+            Speculator::Eagle(head) => Description::Eagle(head.description.clone()),
         }
     }
 
@@ -191,6 +205,7 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => &head.tensors,
             Speculator::Block(head) => &head.tensors,
+            Speculator::Eagle(head) => &head.tensors,
         }
     }
 
@@ -200,6 +215,7 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => &head.decisions,
             Speculator::Block(head) => &head.decisions,
+            Speculator::Eagle(head) => &head.decisions,
         }
     }
 
@@ -209,6 +225,7 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => &head.dropped,
             Speculator::Block(head) => &head.dropped,
+            Speculator::Eagle(head) => &head.dropped,
         }
     }
 
@@ -218,6 +235,7 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => head.vocabulary_map(),
             Speculator::Block(head) => head.vocabulary_map(),
+            Speculator::Eagle(_) => None,
         }
     }
 
@@ -225,8 +243,9 @@ impl Speculator {
     #[must_use]
     pub fn tensor(&self, canonical: &str) -> Option<TensorView<'_>> {
         match self {
-            Speculator::Eagle3(head) => head.tensor(canonical),
+            // It may be rows of a fused tensor.
             Speculator::Block(head) => head.tensor(canonical),
+            _ => self.checkpoint().tensor(self.tensors().get(canonical)?),
         }
     }
 }

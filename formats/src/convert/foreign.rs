@@ -232,5 +232,6 @@ pub(super) fn recorded(description: &Description) -> Value {
             provenance::AUX_LAYERS: head.aux_layer_ids,
             provenance::SPECULATIVE_TOKENS: head.speculative_tokens,
         }),
+        Description::Eagle(_) => json!({}),
     }
 }

@@ -14,12 +14,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::block::BlockHead;
 use crate::checkpoint::Checkpoint;
 use crate::codes;
 use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Level};
-use crate::head::{Head, HeadDescription, Layout};
+use crate::head::{Head, Layout};
 use crate::options::ReadOptions;
+use crate::speculator::{Algorithm, Description, Speculator};
 use crate::verifier::VerifierConfig;
 use crate::weights::PICKLES;
 
@@ -69,10 +71,12 @@ pub struct ValidationReport {
     pub path: PathBuf,
     /// The verifier it was paired with, as given.
     pub verifier: Option<PathBuf>,
+    /// Kind of head, if it could be opened.
+    pub algorithm: Option<Algorithm>,
     /// Recognized layout, if the head could be opened.
     pub layout: Option<Layout>,
     /// The head, if it could be opened.
-    pub head: Option<HeadDescription>,
+    pub head: Option<Description>,
     /// What had to be resolved to open it.
     pub decisions: Vec<Decision>,
     /// Tensors in the files.
@@ -108,6 +112,7 @@ pub fn validate(
         verdict: Verdict::Valid,
         path: dir.to_path_buf(),
         verifier: verifier.map(Path::to_path_buf),
+        algorithm: None,
         layout: None,
         head: None,
         decisions: Vec::new(),
@@ -120,13 +125,19 @@ pub fn validate(
         Ok(config) => (config, Vec::new()),
         Err(found) => (None, found),
     };
-    match Head::open(dir, config.as_ref(), &options.read) {
-        Ok(head) => {
-            judge_contents(&head.checkpoint, options, &mut report);
-            judge_head(&head, config.as_ref().zip(verifier), &mut report);
-            report.layout = Some(head.layout);
-            report.head = Some(head.description);
-            report.decisions = head.decisions;
+    match Speculator::open(dir, config.as_ref(), &options.read) {
+        Ok(speculator) => {
+            judge_contents(speculator.checkpoint(), options, &mut report);
+            let pair = config.as_ref().zip(verifier);
+            match &speculator {
+                Speculator::Eagle3(head) => judge_head(head, pair, &mut report),
+                Speculator::Block(head) => judge_block(head, pair, &mut report),
+                Speculator::Eagle(_) => {}
+            }
+            report.algorithm = Some(speculator.algorithm());
+            report.layout = Some(speculator.layout());
+            report.head = Some(speculator.description());
+            report.decisions = speculator.decisions().to_vec();
         }
         Err(found) => {
             report.diagnostics.extend(found);
@@ -180,7 +191,29 @@ fn judge_head(
     report.diagnostics.extend(serving::aux_layers(head));
     let map = head.vocabulary_map();
     if let Some(map) = map {
-        report.diagnostics.extend(maps::check(head, map));
+        report
+            .diagnostics
+            .extend(maps::check(&head.checkpoint, map));
+    }
+    if let Some((config, path)) = verifier {
+        report
+            .diagnostics
+            .extend(pairing::check(head, map, config, path));
+    }
+}
+
+/// The same for a block drafter.
+fn judge_block(
+    head: &BlockHead,
+    verifier: Option<(&VerifierConfig, &Path)>,
+    report: &mut ValidationReport,
+) {
+    report.diagnostics.extend(head.findings());
+    let map = head.vocabulary_map();
+    if let Some(map) = map {
+        report
+            .diagnostics
+            .extend(maps::check(&head.checkpoint, map));
     }
     if let Some((config, path)) = verifier {
         report
