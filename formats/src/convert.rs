@@ -24,6 +24,7 @@ pub(crate) mod config;
 mod eagle1;
 mod eagle3;
 mod foreign;
+mod mtp;
 mod output;
 mod plan;
 pub(crate) mod provenance;
@@ -206,8 +207,9 @@ pub fn plan(request: &ConvertRequest) -> Result<Plan> {
     let draft = match (&speculator, request.target) {
         (Speculator::Eagle3(head), Target::Speculators) => eagle3::draft(head, &job)?,
         (Speculator::Eagle3(head), target) => foreign::draft(head, target, &job)?,
-        (Speculator::Block(head), target) => block::draft(head, target, &job)?,
         (Speculator::Eagle(head), target) => eagle1::draft(head, target, &job)?,
+        (Speculator::Block(head), target) => block::draft(head, target, &job)?,
+        (Speculator::Mtp(head), target) => mtp::draft(head, target, &job)?,
     };
     Plan::close(speculator, verifier, facts, draft, request)
 }

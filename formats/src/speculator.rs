@@ -8,16 +8,16 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use crate::Result;
 use crate::block::{BlockDescription, BlockHead};
 use crate::checkpoint::{Checkpoint, TensorView};
 use crate::decision::Decision;
-use crate::diagnostic::Diagnostic;
 use crate::eagle::{EagleDescription, EagleHead};
 use crate::head::{Dropped, Head, HeadDescription, Layout};
+use crate::mtp::{MtpDescription, MtpHead};
 use crate::options::ReadOptions;
 use crate::verifier::{VerifierConfig, VerifierFacts};
 use crate::vocabulary::VocabularyMap;
-use crate::{Result, codes};
 
 mod recognize;
 
@@ -96,10 +96,12 @@ impl FromStr for Algorithm {
 pub enum Speculator {
     /// EAGLE-3 or P-EAGLE.
     Eagle3(Head),
-    /// DFlash, DFlash2, DSpark or XPress.
-    Block(BlockHead),
     /// EAGLE-1, EAGLE-2 or HASS.
     Eagle(EagleHead),
+    /// DFlash, DFlash2, DSpark or XPress.
+    Block(BlockHead),
+    /// The prediction layer of a verifier.
+    Mtp(MtpHead),
 }
 
 /// What a speculator is, independent of layout.
@@ -108,10 +110,12 @@ pub enum Speculator {
 pub enum Description {
     /// EAGLE-3 or P-EAGLE.
     Eagle3(HeadDescription),
-    /// DFlash, DFlash2, DSpark or XPress.
-    Block(BlockDescription),
     /// EAGLE-1, EAGLE-2 or HASS.
     Eagle(EagleDescription),
+    /// DFlash, DFlash2, DSpark or XPress.
+    Block(BlockDescription),
+    /// The prediction layer of a verifier.
+    Mtp(MtpDescription),
 }
 
 impl Description {
@@ -120,7 +124,9 @@ impl Description {
     pub fn head(&self) -> Option<&HeadDescription> {
         match self {
             Description::Eagle3(head) => Some(head),
-            Description::Block(_) | Description::Eagle(_) => None,
+            Description::Eagle(_) => None,
+            Description::Block(_) => None,
+            Description::Mtp(_) => None,
         }
     }
 }
@@ -149,13 +155,13 @@ impl Speculator {
             Algorithm::Eagle3 | Algorithm::PEagle => {
                 Head::resolve(checkpoint, verifier, options).map(Speculator::Eagle3)
             }
-            Algorithm::DFlash | Algorithm::DFlash2 | Algorithm::DSpark | Algorithm::XPress => {
-                BlockHead::resolve(checkpoint, verifier, options).map(Speculator::Block)
-            }
             Algorithm::Eagle => {
                 EagleHead::resolve(checkpoint, verifier, options).map(Speculator::Eagle)
             }
-            other => Err(unread(&checkpoint, other).into()),
+            Algorithm::DFlash | Algorithm::DFlash2 | Algorithm::DSpark | Algorithm::XPress => {
+                BlockHead::resolve(checkpoint, verifier, options).map(Speculator::Block)
+            }
+            Algorithm::Mtp => MtpHead::resolve(checkpoint, verifier, options).map(Speculator::Mtp),
         }
     }
 
@@ -164,8 +170,9 @@ impl Speculator {
     pub fn algorithm(&self) -> Algorithm {
         match self {
             Speculator::Eagle3(head) => head.description.algorithm,
-            Speculator::Block(head) => head.description.algorithm(),
             Speculator::Eagle(_) => Algorithm::Eagle,
+            Speculator::Block(head) => head.description.algorithm(),
+            Speculator::Mtp(_) => Algorithm::Mtp,
         }
     }
 
@@ -174,8 +181,9 @@ impl Speculator {
     pub fn checkpoint(&self) -> &Checkpoint {
         match self {
             Speculator::Eagle3(head) => &head.checkpoint,
-            Speculator::Block(head) => &head.checkpoint,
             Speculator::Eagle(head) => &head.checkpoint,
+            Speculator::Block(head) => &head.checkpoint,
+            Speculator::Mtp(head) => &head.checkpoint,
         }
     }
 
@@ -184,8 +192,9 @@ impl Speculator {
     pub fn layout(&self) -> Layout {
         match self {
             Speculator::Eagle3(head) => head.layout,
-            Speculator::Block(head) => head.layout,
             Speculator::Eagle(head) => head.layout,
+            Speculator::Block(head) => head.layout,
+            Speculator::Mtp(head) => head.layout,
         }
     }
 
@@ -194,8 +203,9 @@ impl Speculator {
     pub fn description(&self) -> Description {
         match self {
             Speculator::Eagle3(head) => Description::Eagle3(head.description.clone()),
-            Speculator::Block(head) => Description::Block(head.description.clone()),
             Speculator::Eagle(head) => Description::Eagle(head.description.clone()),
+            Speculator::Block(head) => Description::Block(head.description.clone()),
+            Speculator::Mtp(head) => Description::Mtp(head.description.clone()),
         }
     }
 
@@ -204,8 +214,9 @@ impl Speculator {
     pub fn tensors(&self) -> &BTreeMap<String, String> {
         match self {
             Speculator::Eagle3(head) => &head.tensors,
-            Speculator::Block(head) => &head.tensors,
             Speculator::Eagle(head) => &head.tensors,
+            Speculator::Block(head) => &head.tensors,
+            Speculator::Mtp(head) => &head.tensors,
         }
     }
 
@@ -214,8 +225,9 @@ impl Speculator {
     pub fn decisions(&self) -> &[Decision] {
         match self {
             Speculator::Eagle3(head) => &head.decisions,
-            Speculator::Block(head) => &head.decisions,
             Speculator::Eagle(head) => &head.decisions,
+            Speculator::Block(head) => &head.decisions,
+            Speculator::Mtp(head) => &head.decisions,
         }
     }
 
@@ -224,8 +236,9 @@ impl Speculator {
     pub fn dropped(&self) -> &[Dropped] {
         match self {
             Speculator::Eagle3(head) => &head.dropped,
-            Speculator::Block(head) => &head.dropped,
             Speculator::Eagle(head) => &head.dropped,
+            Speculator::Block(head) => &head.dropped,
+            Speculator::Mtp(head) => &head.dropped,
         }
     }
 
@@ -234,8 +247,9 @@ impl Speculator {
     pub fn vocabulary_map(&self) -> Option<&VocabularyMap> {
         match self {
             Speculator::Eagle3(head) => head.vocabulary_map(),
-            Speculator::Block(head) => head.vocabulary_map(),
             Speculator::Eagle(_) => None,
+            Speculator::Block(head) => head.vocabulary_map(),
+            Speculator::Mtp(_) => None,
         }
     }
 
@@ -243,18 +257,11 @@ impl Speculator {
     #[must_use]
     pub fn tensor(&self, canonical: &str) -> Option<TensorView<'_>> {
         match self {
-            // It may be rows of a fused tensor.
+            Speculator::Eagle3(head) => head.tensor(canonical),
             Speculator::Block(head) => head.tensor(canonical),
-            _ => self.checkpoint().tensor(self.tensors().get(canonical)?),
+            Speculator::Eagle(_) | Speculator::Mtp(_) => {
+                self.checkpoint().tensor(self.tensors().get(canonical)?)
+            }
         }
     }
-}
-
-/// S110 for an algorithm that is recognized and has no reader.
-fn unread(checkpoint: &Checkpoint, algorithm: Algorithm) -> Diagnostic {
-    Diagnostic::error(
-        codes::LAYOUT_UNKNOWN,
-        format!("the head is of kind `{algorithm}`, and this version does not read it"),
-    )
-    .at(checkpoint.config().place_of("speculators_model_type"))
 }

@@ -228,10 +228,10 @@ pub(super) fn recorded(description: &Description) -> Value {
             provenance::NORM_OUTPUT: head.norm_output,
             provenance::SPECULATIVE_TOKENS: head.speculative_tokens,
         }),
+        Description::Eagle(_) | Description::Mtp(_) => json!({}),
         Description::Block(head) => json!({
             provenance::AUX_LAYERS: head.aux_layer_ids,
             provenance::SPECULATIVE_TOKENS: head.speculative_tokens,
         }),
-        Description::Eagle(_) => json!({}),
     }
 }

@@ -34,8 +34,8 @@ pub(crate) enum Origin {
     AngelSlim,
     TorchSpec,
     Automodel,
-    ZLab,
     TensorRtLlm,
+    ZLab,
 }
 
 impl Origin {
@@ -48,8 +48,8 @@ impl Origin {
             Origin::AngelSlim => "AngelSlim",
             Origin::TorchSpec => "TorchSpec",
             Origin::Automodel => "NeMo Automodel",
-            Origin::ZLab => "z-lab",
             Origin::TensorRtLlm => "TensorRT-LLM",
+            Origin::ZLab => "z-lab",
         }
     }
 }
