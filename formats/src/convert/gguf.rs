@@ -81,7 +81,7 @@ pub(super) fn draft(speculator: &Speculator, job: &Job<'_>) -> Result<(Draft, Me
         let place = Place::file(job.request.verifier.join("tokenizer.json"));
         return Err(guess.refused(place).into());
     }
-    eagle3::drop_config_keys(head, &mut draft.decisions);
+    eagle3::drop_config_keys(head.checkpoint.config(), &mut draft.decisions);
     draft.rows.extend(factors(&description));
     draft.description = Description::Eagle3(description);
     Ok((draft, metadata))

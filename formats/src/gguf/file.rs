@@ -2,21 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
-
 use super::parse::{self, Contents, Field};
 use super::types::ValueType;
 use super::value::{self, Array, Value};
 use crate::checkpoint::TensorView;
 use crate::codes;
-use crate::config::unreadable;
 use crate::diagnostic::{Diagnostic, Place};
+use crate::file::{self, Content};
 
 /// An opened GGUF file.
 #[derive(Debug)]
 pub struct GgufFile {
     path: PathBuf,
-    map: Mmap,
+    content: Content,
     contents: Contents,
 }
 
@@ -28,16 +26,11 @@ impl GgufFile {
     /// not read: quantized, big-endian, one of several parts, or of another version.
     pub fn open(path: impl AsRef<Path>) -> Result<GgufFile, Diagnostic> {
         let path = path.as_ref();
-        let file = fs_err::File::open(path).map_err(|error| unreadable(path, &error))?;
-        // SAFETY: as for safetensors: a mapping is undefined behaviour if the file shrinks or changes while it is mapped.
-        // Checkpoints are written once and renamed into place, the mapping is read-only and private, and every slice into
-        // it is bounds-checked against its length at the time of mapping.
-        #[expect(unsafe_code, reason = "memory-mapped weights")]
-        let map = unsafe { Mmap::map(file.file()) }.map_err(|error| unreadable(path, &error))?;
-        let contents = parse::parse(path, &map)?;
+        let content = file::map(path)?;
+        let contents = parse::parse(path, &content)?;
         let file = GgufFile {
             path: path.to_path_buf(),
-            map,
+            content,
             contents,
         };
         let parts = file.value("split.count").and_then(|value| value.unsigned());
@@ -61,12 +54,18 @@ impl GgufFile {
     /// Its length.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.map.len() as u64
+        self.content.len() as u64
     }
 
     /// All its bytes.
-    pub(crate) fn contents(&self) -> &[u8] {
-        &self.map
+    pub(crate) fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// A place for findings about one tensor, if it is there.
+    pub(crate) fn place(&self, name: &str) -> Option<Place> {
+        let view = self.tensor(name)?;
+        Some(Place::tensor(view.path, view.name))
     }
 
     /// Version of the format, 2 or 3.
@@ -84,7 +83,7 @@ impl GgufFile {
     #[must_use]
     pub fn value(&self, key: &str) -> Option<Value<'_>> {
         let field = self.field(key)?;
-        let bytes = self.map.get(field.range.clone())?;
+        let bytes = self.content.get(field.range.clone())?;
         match field.elements {
             Some((element, count)) => Some(Value::Array(Array {
                 element,
@@ -190,7 +189,7 @@ impl GgufFile {
             name: &entry.name,
             dtype: entry.dtype,
             shape: &entry.shape,
-            data: self.map.get(entry.begin..entry.end)?,
+            data: self.content.get(entry.begin..entry.end)?,
             path: &self.path,
         })
     }

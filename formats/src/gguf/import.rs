@@ -109,11 +109,6 @@ impl GgufWeights {
         &self.file
     }
 
-    /// Tensor names, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.file.names()
-    }
-
     /// One tensor, as a checkpoint has it.
     pub fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
         let mut view = self.file.tensor(name)?;

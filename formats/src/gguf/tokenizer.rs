@@ -21,6 +21,9 @@ mod special;
 /// More tokens than any vocabulary has; what a config claims beyond it is not allocated.
 const MOST_TOKENS: usize = 1 << 24;
 
+/// Bytes of the longest `tokenizer.json` that is read; those of 250 000 tokens have 35 million.
+const LONGEST: u64 = 256 << 20;
+
 /// Kinds of tokens, by llama.cpp's numbers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -42,7 +45,7 @@ pub(crate) fn add(
     metadata: &mut Metadata,
     decisions: &mut Vec<Decision>,
 ) -> Result<()> {
-    let file = ConfigFile::read(dir.join("tokenizer.json"))?;
+    let file = ConfigFile::read_up_to(&dir.join("tokenizer.json"), LONGEST)?;
     let settings = dir.join("tokenizer_config.json");
     let settings = if settings.exists() {
         Some(ConfigFile::read(settings)?)

@@ -4,24 +4,27 @@
 //! what only a look at the values, at both vocabulary maps and at the verifier can tell. Everything is looked at in one
 //! run: where the head cannot be opened, its values and its serving configuration still are.
 
+mod block;
 mod maps;
 mod pairing;
 mod serving;
-mod values;
+pub(crate) mod values;
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::block::BlockHead;
 use crate::checkpoint::Checkpoint;
 use crate::codes;
 use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Level};
 use crate::head::{Head, Layout};
+use crate::mtp::{self, MtpHead, NormGain};
 use crate::options::ReadOptions;
 use crate::speculator::{Algorithm, Description, Speculator};
 use crate::verifier::VerifierConfig;
-use crate::weights::PICKLES;
+use crate::weights;
 
 /// What to look at, and how strictly.
 #[derive(Clone, Debug, Default)]
@@ -119,15 +122,22 @@ pub fn validate(
         bytes_scanned: 0,
         diagnostics: Vec::new(),
     };
-    let (config, about_verifier) = match verifier.map(VerifierConfig::read).transpose() {
+    let (config, mut about_verifier) = match verifier.map(VerifierConfig::read).transpose() {
         Ok(config) => (config, Vec::new()),
         Err(found) => (None, found),
     };
     match Speculator::open(dir, config.as_ref(), &options.read) {
         Ok(speculator) => {
-            judge_contents(speculator.checkpoint(), options, &mut report);
-            if let Speculator::Eagle3(head) = &speculator {
-                judge_head(head, config.as_ref().zip(verifier), &mut report);
+            if let Speculator::Mtp(head) = &speculator {
+                about_verifier = judge_mtp(head, verifier, options, &mut report);
+            } else {
+                judge_contents(speculator.checkpoint(), options, &mut report);
+            }
+            let pair = config.as_ref().zip(verifier);
+            match &speculator {
+                Speculator::Eagle3(head) => judge_head(head, pair, &mut report),
+                Speculator::Block(head) => judge_block(head, pair, &mut report),
+                Speculator::Eagle(_) | Speculator::Mtp(_) => {}
             }
             report.algorithm = Some(speculator.algorithm());
             report.layout = Some(speculator.layout());
@@ -140,8 +150,11 @@ pub fn validate(
                 .diagnostics
                 .iter()
                 .any(|diagnostic| diagnostic.code == codes::LAYOUT_UNKNOWN);
-            if !settled && let Ok(checkpoint) = Checkpoint::open(dir) {
-                judge_contents(&checkpoint, options, &mut report);
+            match Checkpoint::open(dir) {
+                // The values of a whole verifier say nothing about the layer, nor does a verifier this version cannot run.
+                Ok(checkpoint) if mtp::present(&checkpoint) => about_verifier.clear(),
+                Ok(checkpoint) if !settled => judge_contents(&checkpoint, options, &mut report),
+                _ => {}
             }
         }
     }
@@ -173,8 +186,42 @@ fn judge_contents(
             .sum();
         report
             .diagnostics
-            .extend(values::check(checkpoint, &scanned));
+            .extend(values::check(checkpoint, &scanned, NormGain::Weight));
     }
+}
+
+/// The same for an MTP layer, whose verifier is of a family this version may not run; gives what keeps that verifier from
+/// being judged with it.
+fn judge_mtp(
+    head: &MtpHead,
+    verifier: Option<&Path>,
+    options: &ValidateOptions,
+    report: &mut ValidationReport,
+) -> Vec<Diagnostic> {
+    report.tensors = head.tensors.len() + head.dropped.len();
+    if head.layout == Layout::Speculators {
+        report
+            .diagnostics
+            .extend(serving::check(head.checkpoint.config()));
+    }
+    report.diagnostics.extend(mtp::judge::config(head));
+    if !options.skip_values {
+        let scanned = mtp::judge::scan(head);
+        report.tensors_scanned = scanned.len();
+        report.bytes_scanned = scanned
+            .iter()
+            .map(|(tensor, _)| tensor.data.len() as u64)
+            .sum();
+        report
+            .diagnostics
+            .extend(mtp::judge::values(head, &scanned));
+    }
+    match verifier.map(|path| mtp::judge::pairing(head, path)) {
+        Some(Err(found)) => return found,
+        Some(Ok(found)) => report.diagnostics.extend(found),
+        None => {}
+    }
+    Vec::new()
 }
 
 /// What needs to know which tensor is which.
@@ -186,7 +233,29 @@ fn judge_head(
     report.diagnostics.extend(serving::aux_layers(head));
     let map = head.vocabulary_map();
     if let Some(map) = map {
-        report.diagnostics.extend(maps::check(head, map));
+        report
+            .diagnostics
+            .extend(maps::check(&head.checkpoint, map));
+    }
+    if let Some((config, path)) = verifier {
+        report
+            .diagnostics
+            .extend(pairing::check(head, map, config, path));
+    }
+}
+
+/// The same for a block drafter.
+fn judge_block(
+    head: &BlockHead,
+    verifier: Option<(&VerifierConfig, &Path)>,
+    report: &mut ValidationReport,
+) {
+    report.diagnostics.extend(head.findings());
+    let map = head.vocabulary_map();
+    if let Some(map) = map {
+        report
+            .diagnostics
+            .extend(maps::check(&head.checkpoint, map));
     }
     if let Some((config, path)) = verifier {
         report
@@ -247,7 +316,7 @@ fn verdict(
 /// Whether a finding says something about the head, or only that this program could not look at it.
 fn settles(dir: &Path, diagnostic: &Diagnostic) -> bool {
     match diagnostic.code {
-        codes::LAYOUT_UNKNOWN | codes::PICKLE_ONLY => false,
+        codes::LAYOUT_UNKNOWN | codes::WEIGHTS_NAME => false,
         codes::FILE_MISSING => {
             is_checkpoint(dir)
                 && !diagnostic
@@ -264,10 +333,7 @@ fn is_checkpoint(dir: &Path) -> bool {
     let entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name()).any(|name| {
         let name = name.to_string_lossy();
-        name == "config.json"
-            || name.ends_with(".safetensors")
-            || name.ends_with(".safetensors.index.json")
-            || PICKLES.contains(&&*name)
+        name == "config.json" || weights::is_weights(&name)
     })
 }
 

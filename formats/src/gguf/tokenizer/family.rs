@@ -49,11 +49,8 @@ fn collect(step: &Value, parts: &mut Vec<String>) {
             let expression = pattern.and_then(|pattern| pattern.get("Regex")?.as_str());
             parts.push(expression.unwrap_or("a fixed string").to_owned());
         }
-        Some("ByteLevel") => {
-            if step.get("use_regex").and_then(Value::as_bool) != Some(false) {
-                parts.push("ByteLevel".to_owned());
-            }
-        }
+        // Then it only spells bytes as letters.
+        Some("ByteLevel") if step.get("use_regex").and_then(Value::as_bool) == Some(false) => {}
         Some("Digits") => {
             let each = step.get("individual_digits").and_then(Value::as_bool) == Some(true);
             parts.push(if each { "each digit" } else { "digits" }.to_owned());
