@@ -215,8 +215,11 @@ class Judge:
         texts = []
         for line in subject.prompts.read_text().splitlines()[: self.prompts]:
             prompt = json.loads(line)
-            if "messages" in prompt:
-                text = tokenizer.apply_chat_template(prompt["messages"], tokenize=False, add_generation_prompt=True)
+            if "prompt" in prompt:
+                text = prompt["prompt"]
+            elif "messages" in prompt or "turns" in prompt:
+                messages = prompt.get("messages") or [{"role": "user", "content": prompt["turns"][0]}]
+                text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
             else:
                 text = tokenizer.decode(prompt["prompt_token_ids"])
             texts.append(text.removeprefix(tokenizer.bos_token or ""))

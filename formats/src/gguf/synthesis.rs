@@ -132,8 +132,11 @@ pub(super) fn config(file: &GgufFile) -> Result<Map<String, Json>, Vec<Diagnosti
         _ => Map::new(),
     };
     let conversion = file.text(eagle3::own::CONVERSION)?;
-    if let Some(conversion) = conversion.and_then(|text| serde_json::from_str(text).ok()) {
-        map.insert("conversion".to_owned(), conversion);
+    let conversion = conversion.and_then(|text| serde_json::from_str(text).ok());
+    if let Some(Json::Object(mut record)) = conversion {
+        // What the keys of the file say is not ambiguous, and someone may have changed them since.
+        record.remove("canonical");
+        map.insert("conversion".to_owned(), Json::Object(record));
     }
     Ok(map)
 }

@@ -73,6 +73,7 @@ fn what_is_written_is_read() {
     let mut metadata = Metadata::new();
     metadata.u32("u", 4_000_000_000);
     metadata.f32("eps", 1e-5);
+    metadata.f32("none", f32::NAN);
     metadata.boolean("yes", true);
     metadata.text("name", "Ġa head");
     metadata.i32s("ids", &[-1, 2]);
@@ -92,7 +93,8 @@ fn what_is_written_is_read() {
     let file = open(&scratch, &bytes);
     assert_eq!(file.version(), 3);
     assert_eq!(file.bytes(), bytes.len() as u64);
-    assert_eq!(file.keys().count(), 7);
+    assert_eq!(file.keys().count(), 8);
+    assert!(file.number("none").is_err());
     assert_eq!(file.size("u").unwrap(), Some(4_000_000_000));
     assert_eq!(file.number("eps").unwrap(), Some(1e-5));
     assert_eq!(file.boolean("yes").unwrap(), Some(true));

@@ -50,14 +50,15 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A number. One in single precision gives the shortest decimal that means it: what was written as 1e-5 is 1e-5 again.
+    /// A finite number. One in single precision gives the shortest decimal that means it: what was written as 1e-5 is 1e-5 again.
     #[must_use]
     pub fn number(&self) -> Option<f64> {
-        match *self {
+        let number: Option<f64> = match *self {
             Value::F32(value) => value.to_string().parse().ok(),
             Value::F64(value) => Some(value),
             _ => None,
-        }
+        };
+        number.filter(|number| number.is_finite())
     }
 
     /// A truth value.
