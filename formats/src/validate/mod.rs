@@ -2,25 +2,35 @@
 //!
 //! Whatever keeps a head from being opened is found by [`Head::open`] and [`Checkpoint::open`]; here it is joined with
 //! what only a look at the values, at both vocabulary maps and at the verifier can tell. Everything is looked at in one
-//! run: where the head cannot be opened, its values and its serving configuration still are.
+//! run: where the head cannot be opened, its values and its serving configuration still are. For one particular runtime,
+//! [`runtime`] says more.
 
 mod maps;
 mod pairing;
+mod policy;
+pub mod runtime;
 mod serving;
+#[cfg(test)]
+mod tests;
 mod values;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::checkpoint::Checkpoint;
-use crate::codes;
+use crate::codes::{self, Code};
+use crate::config::ConfigFile;
 use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Level};
 use crate::head::{Head, HeadDescription, Layout};
 use crate::options::ReadOptions;
 use crate::verifier::VerifierConfig;
 use crate::weights::PICKLES;
+
+pub use policy::Silenced;
+use runtime::{Runtime, RuntimeReport, Subject};
 
 /// What to look at, and how strictly.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +41,12 @@ pub struct ValidateOptions {
     pub skip_values: bool,
     /// How the head is read where its config leaves something open.
     pub read: ReadOptions,
+    /// Codes of which every finding is an error.
+    pub deny: Vec<Code>,
+    /// Codes whose findings are counted and not reported. A head that cannot be opened does not become valid by it.
+    pub allow: Vec<Code>,
+    /// The runtime that is to serve the head.
+    pub runtime: Option<Runtime>,
 }
 
 /// The answer.
@@ -54,6 +70,31 @@ impl Verdict {
             Verdict::NotValid => 1,
             Verdict::CouldNotTell => 2,
         }
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Valid => "valid",
+            Verdict::NotValid => "not valid",
+            Verdict::CouldNotTell => "could not tell",
+        }
+    }
+
+    /// The verdict on several checkpoints: one that is known to be bad outweighs one that could not be judged, and that
+    /// outweighs any number of good ones.
+    #[must_use]
+    pub fn worst(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
+        let rank = |verdict: &Verdict| match verdict {
+            Verdict::Valid => 0,
+            Verdict::CouldNotTell => 1,
+            Verdict::NotValid => 2,
+        };
+        verdicts
+            .into_iter()
+            .max_by_key(rank)
+            .unwrap_or(Verdict::Valid)
     }
 }
 
@@ -80,6 +121,12 @@ pub struct ValidationReport {
     pub tensors_scanned: usize,
     /// Bytes of those.
     pub bytes_scanned: u64,
+    /// What is to be expected of the runtime that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<RuntimeReport>,
+    /// How many findings of which codes are not listed, because they are allowed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub silenced: Vec<Silenced>,
     /// Findings, errors first, causes before consequences.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -102,7 +149,27 @@ pub fn validate(
     verifier: Option<&Path>,
     options: &ValidateOptions,
 ) -> ValidationReport {
-    let mut report = ValidationReport {
+    let mut report = empty(dir, verifier);
+    // Nobody breaks it off.
+    let _ = judge(options, &mut |_, _| ControlFlow::Continue(()), &mut report);
+    report
+}
+
+/// The same, told of its progress: `step` is given the bytes of weights that were read and those that will be, and
+/// breaks it off. Nothing is known of a head of which not all was looked at.
+pub fn validate_until(
+    dir: &Path,
+    verifier: Option<&Path>,
+    options: &ValidateOptions,
+    step: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+) -> Option<ValidationReport> {
+    let mut report = empty(dir, verifier);
+    let ended = judge(options, step, &mut report);
+    ended.is_continue().then_some(report)
+}
+
+fn empty(dir: &Path, verifier: Option<&Path>) -> ValidationReport {
+    ValidationReport {
         schema: "speculators.validate/1",
         verdict: Verdict::Valid,
         path: dir.to_path_buf(),
@@ -113,16 +180,29 @@ pub fn validate(
         tensors: 0,
         tensors_scanned: 0,
         bytes_scanned: 0,
+        runtime: None,
+        silenced: Vec::new(),
         diagnostics: Vec::new(),
-    };
-    let (config, about_verifier) = match verifier.map(VerifierConfig::read).transpose() {
+    }
+}
+
+fn judge(
+    options: &ValidateOptions,
+    step: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    report: &mut ValidationReport,
+) -> ControlFlow<()> {
+    let (dir, verifier) = (report.path.clone(), report.verifier.clone());
+    let verifier = verifier.as_deref();
+    let (config, mut about_verifier) = match verifier.map(VerifierConfig::read).transpose() {
         Ok(config) => (config, Vec::new()),
         Err(found) => (None, found),
     };
-    match Head::open(dir, config.as_ref(), &options.read) {
+    let pair = config.as_ref().zip(verifier);
+    match Head::open(&dir, config.as_ref(), &options.read) {
         Ok(head) => {
-            judge_contents(&head.checkpoint, options, &mut report);
-            judge_head(&head, config.as_ref().zip(verifier), &mut report);
+            judge_contents(&head.checkpoint, options, step, report)?;
+            judge_head(&head, pair, report);
+            judge_runtime(options, head.checkpoint.config(), Some(&head), pair, report);
             report.layout = Some(head.layout);
             report.head = Some(head.description);
             report.decisions = head.decisions;
@@ -133,32 +213,41 @@ pub fn validate(
                 .diagnostics
                 .iter()
                 .any(|diagnostic| diagnostic.code == codes::LAYOUT_UNKNOWN);
-            if !settled && let Ok(checkpoint) = Checkpoint::open(dir) {
-                judge_contents(&checkpoint, options, &mut report);
+            if !settled && let Ok(checkpoint) = Checkpoint::open(&dir) {
+                judge_contents(&checkpoint, options, step, report)?;
+            }
+            match ConfigFile::read(dir.join("config.json")) {
+                Ok(config) => judge_runtime(options, &config, None, pair, report),
+                Err(_) => report.runtime = options.runtime.map(runtime::unread),
             }
         }
     }
     suppress(&mut report.diagnostics);
-    report.verdict = verdict(dir, options, &report.diagnostics, &about_verifier);
+    report.silenced = policy::apply(options, &mut report.diagnostics, &mut about_verifier);
+    report.verdict = verdict(&dir, options, report, &about_verifier);
     report.diagnostics.extend(about_verifier);
     report
         .diagnostics
         .sort_by_key(|diagnostic| std::cmp::Reverse(diagnostic.level));
-    report
+    ControlFlow::Continue(())
 }
 
 /// What needs no more than the files.
 fn judge_contents(
     checkpoint: &Checkpoint,
     options: &ValidateOptions,
+    step: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     report: &mut ValidationReport,
-) {
+) -> ControlFlow<()> {
     report.tensors = checkpoint.names().count();
     report
         .diagnostics
         .extend(serving::check(checkpoint.config()));
     if !options.skip_values {
-        let scanned = values::scan(checkpoint);
+        let scanned = match values::scan(checkpoint, step) {
+            ControlFlow::Continue(scanned) => scanned,
+            ControlFlow::Break(()) => return ControlFlow::Break(()),
+        };
         report.tensors_scanned = scanned.len();
         report.bytes_scanned = scanned
             .iter()
@@ -168,6 +257,30 @@ fn judge_contents(
             .diagnostics
             .extend(values::check(checkpoint, &scanned));
     }
+    ControlFlow::Continue(())
+}
+
+/// What depends on who is to serve the head.
+fn judge_runtime(
+    options: &ValidateOptions,
+    config: &ConfigFile,
+    head: Option<&Head>,
+    verifier: Option<(&VerifierConfig, &Path)>,
+    report: &mut ValidationReport,
+) {
+    let Some(runtime) = options.runtime else {
+        return;
+    };
+    let sound = report.count(Level::Error) == 0;
+    let subject = Subject {
+        dir: &report.path,
+        config,
+        head,
+        verifier,
+    };
+    let (about, found) = runtime::assess(runtime, &subject, sound);
+    report.runtime = Some(about);
+    report.diagnostics.extend(found);
 }
 
 /// What needs to know which tensor is which.
@@ -221,7 +334,7 @@ fn suppress(findings: &mut Vec<Diagnostic>) {
 fn verdict(
     dir: &Path,
     options: &ValidateOptions,
-    about_head: &[Diagnostic],
+    report: &ValidationReport,
     about_verifier: &[Diagnostic],
 ) -> Verdict {
     let least = if options.deny_warnings {
@@ -230,13 +343,14 @@ fn verdict(
         Level::Error
     };
     let against = || {
-        about_head
+        report
+            .diagnostics
             .iter()
             .filter(|diagnostic| diagnostic.level >= least)
     };
     if against().any(|diagnostic| settles(dir, diagnostic)) {
         Verdict::NotValid
-    } else if against().next().is_some() || !about_verifier.is_empty() {
+    } else if against().next().is_some() || !about_verifier.is_empty() || report.head.is_none() {
         Verdict::CouldNotTell
     } else {
         Verdict::Valid

@@ -1,5 +1,7 @@
 //! Findings about the values of the weights.
 
+use std::ops::ControlFlow;
+
 use crate::checkpoint::{Checkpoint, TensorView};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
@@ -10,14 +12,35 @@ const LISTED: usize = 10;
 
 type Scanned<'a> = (TensorView<'a>, TensorScan);
 
-/// Reads every floating-point tensor.
-pub(super) fn scan(checkpoint: &Checkpoint) -> Vec<Scanned<'_>> {
-    let tensors = checkpoint
+/// Bytes between two reports of progress: a fraction of a second even from a slow disk, and whole values of any dtype.
+const BLOCK: usize = 16 << 20;
+
+/// Reads every floating-point tensor, until `step` breaks it off; `step` is given the bytes read and those to be read.
+pub(super) fn scan<'a>(
+    checkpoint: &'a Checkpoint,
+    step: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+) -> ControlFlow<(), Vec<Scanned<'a>>> {
+    let tensors: Vec<TensorView<'a>> = checkpoint
         .names()
-        .filter_map(|name| checkpoint.tensor(name));
-    tensors
-        .filter_map(|tensor| Some((tensor, scan::scan(&tensor)?)))
-        .collect()
+        .filter_map(|name| checkpoint.tensor(name))
+        .filter(scan::is_scanned)
+        .collect();
+    let total = tensors.iter().map(|tensor| tensor.data.len() as u64).sum();
+    let mut done = 0;
+    let mut scanned = Vec::with_capacity(tensors.len());
+    step(done, total)?;
+    for tensor in tensors {
+        let mut read = TensorScan::EMPTY;
+        for block in tensor.data.chunks(BLOCK) {
+            if let Some(next) = scan::scan_bytes(tensor.dtype, block) {
+                read = read.followed_by(next);
+            }
+            done += block.len() as u64;
+            step(done, total)?;
+        }
+        scanned.push((tensor, read));
+    }
+    ControlFlow::Continue(scanned)
 }
 
 pub(super) fn check(checkpoint: &Checkpoint, scanned: &[Scanned<'_>]) -> Vec<Diagnostic> {
