@@ -383,7 +383,7 @@ pub fn explain(code: Code) -> Option<&'static Explanation> {
 }
 
 /// The first number of each family and what the family is about.
-const FAMILIES: &[(u16, &str)] = &[
+pub const FAMILIES: &[(u16, &str)] = &[
     (0, "Command"),
     (100, "Files"),
     (200, "Tensors"),

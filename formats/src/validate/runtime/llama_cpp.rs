@@ -34,7 +34,8 @@ fn represented(head: &Head, out: &mut Assessment) {
     let config = head.checkpoint.config();
     let place = |canonical: &str| {
         let name = head.tensors.get(canonical);
-        head.checkpoint.place(name.map_or(canonical, String::as_str))
+        head.checkpoint
+            .place(name.map_or(canonical, String::as_str))
     };
     if description.num_hidden_layers != 1 {
         out.stop(

@@ -118,14 +118,18 @@ pub(super) fn assess(
         Runtime::Sglang => sglang::assess(subject, &mut assessment),
         Runtime::LlamaCpp => llama_cpp::assess(subject, &mut assessment),
     }
-    let worst = assessment.findings.iter().map(|finding| finding.level).max();
+    let worst = assessment
+        .findings
+        .iter()
+        .map(|finding| finding.level)
+        .max();
     let loads = match worst {
         Some(Level::Error) => Loads::No,
         _ if subject.head.is_none() || !sound => Loads::CouldNotTell,
         Some(Level::Warning) => Loads::WithFindings,
         _ => Loads::Yes,
     };
-    if loads == Loads::No || subject.head.is_none() {
+    if !matches!(loads, Loads::Yes | Loads::WithFindings) {
         assessment.commands.clear();
     }
     let report = RuntimeReport {

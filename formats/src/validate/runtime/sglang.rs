@@ -60,7 +60,8 @@ fn represented(head: &Head, out: &mut Assessment) {
     let config = head.checkpoint.config();
     let place = |canonical: &str| {
         let name = head.tensors.get(canonical);
-        head.checkpoint.place(name.map_or(canonical, String::as_str))
+        head.checkpoint
+            .place(name.map_or(canonical, String::as_str))
     };
     if description.norm_before_residual {
         out.stop(
@@ -76,13 +77,15 @@ fn represented(head: &Head, out: &mut Assessment) {
     }
     if description.draft_layer == DraftLayer::Qwen3 {
         out.misplaced(
-            "SGLang skips `layers.0.self_attn.q_norm.weight`: its layers do not normalize q and k".to_owned(),
+            "SGLang skips `layers.0.self_attn.q_norm.weight`: its layers do not normalize q and k"
+                .to_owned(),
             place("layers.0.self_attn.q_norm.weight"),
         );
     }
     if description.attention_bias {
         out.misplaced(
-            "SGLang skips `layers.0.self_attn.q_proj.bias`: its first layer has no such biases".to_owned(),
+            "SGLang skips `layers.0.self_attn.q_proj.bias`: its first layer has no such biases"
+                .to_owned(),
             place("layers.0.self_attn.q_proj.bias"),
         );
     }
@@ -118,7 +121,11 @@ fn represented(head: &Head, out: &mut Assessment) {
 
 fn class(subject: &Subject<'_>, out: &mut Assessment) {
     let root = subject.config.root();
-    let listed = root.str_list("architectures").ok().flatten().unwrap_or_default();
+    let listed = root
+        .str_list("architectures")
+        .ok()
+        .flatten()
+        .unwrap_or_default();
     if listed.first().is_none_or(|first| first != CLASS) {
         let named = listed.first().map_or("nothing", String::as_str);
         let finding = out.refuse(
@@ -175,8 +182,12 @@ fn width(subject: &Subject<'_>, head: &Head, out: &mut Assessment) {
         .or_else(|| ids(IDS))
         .unwrap_or(3);
     let target = head.description.target_hidden_size;
-    let inputs = head.tensor("fc.weight").and_then(|fc| fc.shape.get(1).copied());
-    let has = inputs.and_then(|inputs| inputs.checked_div(target)).unwrap_or(taken);
+    let inputs = head
+        .tensor("fc.weight")
+        .and_then(|fc| fc.shape.get(1).copied());
+    let has = inputs
+        .and_then(|inputs| inputs.checked_div(target))
+        .unwrap_or(taken);
     if taken != has {
         out.stop(
             format!("SGLang builds `fc` for {taken} states, but the head reads {has}"),
@@ -219,7 +230,9 @@ fn ids(subject: &Subject<'_>, head: &Head, out: &mut Assessment) {
             } else {
                 "the config lists no ids"
             };
-            let place = subject.config.place_of(if top { IDS } else { "architectures" });
+            let place = subject
+                .config
+                .place_of(if top { IDS } else { "architectures" });
             match layers {
                 Some(layers) => {
                     let taken = vec![2, layers / 2, layers.saturating_sub(3)];
@@ -252,15 +265,16 @@ fn names(head: &Head, out: &mut Assessment) {
         .help = Some(REMEDY.to_owned());
     }
     for (canonical, name) in &head.tensors {
-        let later = canonical.ends_with(".input_layernorm.weight") && !canonical.starts_with("layers.0.");
+        let later =
+            canonical.ends_with(".input_layernorm.weight") && !canonical.starts_with("layers.0.");
         if later && name.ends_with("input_layernorm.weight") {
             let finding = out.misplaced(
                 format!("SGLang looks for the norm `{name}` under `hidden_norm`"),
                 head.checkpoint.place(name),
             );
-            finding
-                .notes
-                .push("layers after the first are given one input, whose norm it calls so".to_owned());
+            finding.notes.push(
+                "layers after the first are given one input, whose norm it calls so".to_owned(),
+            );
             finding.help = Some(REMEDY.to_owned());
         }
     }

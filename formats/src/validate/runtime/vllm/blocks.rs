@@ -102,7 +102,9 @@ fn dspark(root: &Section<'_>, out: &mut Assessment) {
         Ok(Some("vanilla") | None) | Err(_) => {}
         Ok(Some(other)) => {
             out.stop(
-                format!("the Markov head is of type `{other}`, and vLLM has a place for `vanilla` only"),
+                format!(
+                    "the Markov head is of type `{other}`, and vLLM has a place for `vanilla` only"
+                ),
                 root.place("markov_head_type"),
             );
         }
@@ -175,7 +177,9 @@ fn sliding(root: &Section<'_>) -> Vec<bool> {
         .and_then(Value::as_array);
     (0..layers.min(crate::verifier::MOST_LAYERS))
         .map(|layer| {
-            types.and_then(|types| types.get(layer)).and_then(Value::as_str)
+            types
+                .and_then(|types| types.get(layer))
+                .and_then(Value::as_str)
                 == Some("sliding_attention")
         })
         .collect()

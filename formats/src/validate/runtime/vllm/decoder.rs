@@ -69,9 +69,7 @@ pub(super) fn check(subject: &Subject<'_>, kind: &str, out: &mut Assessment) {
         };
         let finding = out.stop(title, subject.config.place_of(DECODER));
         if keys.len() > 1 {
-            finding
-                .notes
-                .push(format!("they are {}", keys.join(", ")));
+            finding.notes.push(format!("they are {}", keys.join(", ")));
         }
         finding
             .notes

@@ -42,7 +42,9 @@ pub(super) fn width(head: &Head, decoder: &Section<'_>, listed: &[usize], out: &
     let has = head.description.aux_layer_ids.len();
     // Before a verifier is known the ids may be; the width of `fc` tells their number all the same.
     let target = head.description.target_hidden_size;
-    let inputs = head.tensor("fc.weight").and_then(|fc| fc.shape.get(1).copied());
+    let inputs = head
+        .tensor("fc.weight")
+        .and_then(|fc| fc.shape.get(1).copied());
     let has = inputs
         .and_then(|inputs| inputs.checked_div(target))
         .unwrap_or(has);
@@ -104,7 +106,11 @@ pub(super) fn norms(subject: &Subject<'_>, head: &Head, out: &mut Assessment) {
     let written = |key: &str| root.bool(key).ok().flatten();
     let speculators = head.layout == Layout::Speculators;
     let flags = [
-        ("norm_before_residual", description.norm_before_residual, speculators),
+        (
+            "norm_before_residual",
+            description.norm_before_residual,
+            speculators,
+        ),
         ("norm_output", description.norm_output, false),
     ];
     for (key, has, default) in flags {
@@ -180,7 +186,9 @@ pub(super) fn tensors(subject: &Subject<'_>, head: &Head, out: &mut Assessment) 
         });
     if head.tensors.contains_key("d2t") && head.description.draft_vocab_size == target {
         out.misplaced(
-            format!("vLLM has no place for `d2t`, because the draft vocabulary has all {target} tokens"),
+            format!(
+                "vLLM has no place for `d2t`, because the draft vocabulary has all {target} tokens"
+            ),
             place("d2t"),
         )
         .help = Some("leave `d2t` and `t2d` out of the checkpoint".to_owned());

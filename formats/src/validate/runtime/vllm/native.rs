@@ -30,14 +30,24 @@ pub(super) fn assess(subject: &Subject<'_>, out: &mut Assessment) {
         )
         .help = Some("set it to `llama`".to_owned());
     }
-    if root.map().get("target_hidden_size").is_some_and(serde_json::Value::is_null) {
+    if root
+        .map()
+        .get("target_hidden_size")
+        .is_some_and(serde_json::Value::is_null)
+    {
         out.stop(
-            "`target_hidden_size` is null, and vLLM multiplies it by the number of states".to_owned(),
+            "`target_hidden_size` is null, and vLLM multiplies it by the number of states"
+                .to_owned(),
             root.place("target_hidden_size"),
         )
         .help = Some("leave the key out where the widths are equal".to_owned());
     }
-    eagle3::width(head, &root, &root.usize_list(IDS).ok().flatten().unwrap_or_default(), out);
+    eagle3::width(
+        head,
+        &root,
+        &root.usize_list(IDS).ok().flatten().unwrap_or_default(),
+        out,
+    );
     ids(subject, head, out);
     eagle3::norms(subject, head, out);
     names(head, out);
@@ -66,17 +76,16 @@ fn architecture(subject: &Subject<'_>, out: &mut Assessment) {
         format!("Eagle3{first}")
     };
     if !ARCHITECTURES.contains(&taken.as_str()) {
-        let finding = out.refuse(
-            format!("vLLM knows no architecture `{taken}`"),
-            place,
-        );
+        let finding = out.refuse(format!("vLLM knows no architecture `{taken}`"), place);
         if taken != *first {
             finding.notes.push(format!(
                 "the config says `{first}`, and vLLM puts `Eagle3` before it"
             ));
         }
-        finding.help =
-            Some("convert the head to the speculators layout, or set `LlamaForCausalLMEagle3`".to_owned());
+        finding.help = Some(
+            "convert the head to the speculators layout, or set `LlamaForCausalLMEagle3`"
+                .to_owned(),
+        );
     }
 }
 
@@ -84,7 +93,11 @@ fn architecture(subject: &Subject<'_>, out: &mut Assessment) {
 fn ids(subject: &Subject<'_>, head: &Head, out: &mut Assessment) {
     let root = subject.config.root();
     let nested = format!("eagle_config.{IDS}");
-    let top = root.usize_list(IDS).ok().flatten().filter(|ids| !ids.is_empty());
+    let top = root
+        .usize_list(IDS)
+        .ok()
+        .flatten()
+        .filter(|ids| !ids.is_empty());
     let (key, taken, reason) = match top {
         Some(ids) => (IDS, ids, "it counts the layers that have run"),
         None => match root.usize_list(&nested).ok().flatten() {
@@ -121,10 +134,15 @@ fn names(head: &Head, out: &mut Assessment) {
     let mut strays = head.tensors.values().filter(prefixed);
     if let Some(first) = strays.next() {
         let finding = out.misplaced(
-            format!("vLLM has no place for `{first}` and {} more with a prefix", strays.count()),
+            format!(
+                "vLLM has no place for `{first}` and {} more with a prefix",
+                strays.count()
+            ),
             head.checkpoint.place(first),
         );
-        finding.notes.push("it puts `model.` before each name itself".to_owned());
+        finding
+            .notes
+            .push("it puts `model.` before each name itself".to_owned());
         finding.help = Some("convert the head to the speculators layout".to_owned());
     }
     let numbered = |(_, name): &(&String, &String)| {
@@ -144,9 +162,9 @@ fn names(head: &Head, out: &mut Assessment) {
                 format!("vLLM looks for `{canonical}`, which the checkpoint calls `{name}`"),
                 head.checkpoint.place(name),
             );
-            finding
-                .notes
-                .push("a tensor that is not found keeps what memory held, without a word".to_owned());
+            finding.notes.push(
+                "a tensor that is not found keeps what memory held, without a word".to_owned(),
+            );
         }
     }
 }
@@ -158,7 +176,11 @@ fn biases(subject: &Subject<'_>, head: &Head, out: &mut Assessment) {
     let attention = head.description.attention_bias && !set("attention_bias");
     let mlp = head.description.mlp_bias && !set("mlp_bias");
     for (found, key, tensor) in [
-        (attention, "attention_bias", "layers.0.self_attn.q_proj.bias"),
+        (
+            attention,
+            "attention_bias",
+            "layers.0.self_attn.q_proj.bias",
+        ),
         (mlp, "mlp_bias", "layers.0.mlp.gate_proj.bias"),
     ] {
         if found {
