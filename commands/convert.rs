@@ -1,4 +1,4 @@
-//! `speculators convert`: any known layout of an EAGLE-3 head to the speculators layout.
+//! `speculators convert`: any known layout of a head to any other.
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -7,9 +7,12 @@ use std::sync::atomic::Ordering;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use speculators_formats::Decision;
-use speculators_formats::convert::{ConvertReport, ConvertRequest, Plan, Row, plan};
+use speculators_formats::convert::{
+    ConvertReport, ConvertRequest, Embedding, FcBias, Plan, Row, Target, plan,
+};
 use speculators_formats::head::Dropped;
+use speculators_formats::verifier::FloatType;
+use speculators_formats::{Algorithm, Decision};
 
 use crate::arguments::Format;
 use crate::failure::{Exit, Failure, Outcome};
@@ -18,16 +21,18 @@ use crate::resolve::ResolveArguments;
 use crate::session::Session;
 use crate::tables;
 
-/// Rewrite a head in the layout that vLLM serves
+/// Rewrite a head in the layout that vLLM serves, or in another
 ///
 /// Each source tensor is consumed or dropped by name, each tensor of the result is filled, and what the source leaves
-/// open is resolved aloud. Weights are copied bit for bit. The output takes its name when it is complete and validated.
+/// open is resolved aloud. Weights are copied bit for bit. What the target cannot say is refused, never left out. The
+/// output takes its name when it is complete and validated.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
   speculators convert HEAD --verifier VERIFIER --output-path converted
   speculators convert HEAD --verifier VERIFIER --dry-run
   speculators convert HEAD --verifier VERIFIER --aux-layers 2,16,29 --strict
+  speculators convert HEAD --verifier VERIFIER --to sglang --output-path for-sglang
   speculators convert HEAD --verifier VERIFIER --algorithm eagle3 \\
       --algorithm-kwargs '{\"norm_before_residual\": true}'")]
 pub struct ConvertArguments {
@@ -37,8 +42,11 @@ pub struct ConvertArguments {
     /// Directory of the verifier; its config is read, its weights are not
     #[arg(long, value_name = "DIR")]
     pub verifier: PathBuf,
+    /// Layout to write
+    #[arg(long, value_enum, value_name = "LAYOUT", default_value_t = To::Speculators)]
+    pub to: To,
     /// Kind of head; recognized from the tensors where it is left out
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = algorithm, value_name = "KIND")]
     pub algorithm: Option<Algorithm>,
     /// Where to write the converted checkpoint
     #[arg(long, short = 'o', value_name = "DIR", default_value = "converted")]
@@ -55,6 +63,18 @@ pub struct ConvertArguments {
     /// Draft tokens per step that the output asks for [default: 3]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
     pub num_speculative_tokens: Option<u16>,
+    /// Dtype of the weights in the output [default: as in the source]
+    #[arg(long, value_enum, value_name = "DTYPE")]
+    pub dtype: Option<Dtype>,
+    /// The embedding: the head's own if it has one, the verifier's, or none
+    #[arg(long, value_enum, value_name = "WHOSE", default_value_t = Embed::Own)]
+    pub embed: Embed,
+    /// An output matrix with a row for each verifier token: kept, or cut to the draft's tokens
+    #[arg(long, value_enum, value_name = "ROWS", default_value_t = LmHead::Keep)]
+    pub lm_head: LmHead,
+    /// A bias after `fc` that the target has no place for: may go if it is zero, or is an error
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = FcBiasChoice::ZeroOk)]
+    pub fc_bias: FcBiasChoice,
     /// How to read what the source leaves open.
     #[command(flatten)]
     pub resolve: ResolveArguments,
@@ -69,11 +89,64 @@ pub struct ConvertArguments {
     pub format: Format,
 }
 
-/// Kinds of heads this version converts.
+/// Layouts that are written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Algorithm {
-    /// EAGLE-3
-    Eagle3,
+pub enum To {
+    /// That of the Python package, which vLLM serves
+    Speculators,
+    /// That of the original EAGLE release
+    Eagle,
+    /// SpecForge's
+    Specforge,
+    /// SGLang's
+    Sglang,
+}
+
+/// Dtypes of weights.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Dtype {
+    /// 32 bits
+    Float32,
+    /// IEEE half precision
+    Float16,
+    /// The upper half of float32
+    Bfloat16,
+}
+
+/// Whose embedding is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Embed {
+    /// The head's, where it has one
+    Own,
+    /// The verifier's, from its weights
+    #[value(alias = "target")]
+    Verifier,
+    /// None; the runtime takes the verifier's
+    Drop,
+}
+
+/// What becomes of the rows of `lm_head`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LmHead {
+    /// Written as they are
+    Keep,
+    /// Those of the vocabulary map
+    SliceToDraft,
+}
+
+/// What becomes of a bias after `fc`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FcBiasChoice {
+    /// Left out where it is zero throughout
+    ZeroOk,
+    /// Refused
+    Error,
+}
+
+fn algorithm(text: &str) -> Result<Algorithm, String> {
+    let names = Algorithm::ALL.map(Algorithm::as_str);
+    text.parse()
+        .map_err(|()| format!("known kinds are {}", names.join(", ")))
 }
 
 /// Runs the command.
@@ -83,21 +156,11 @@ pub fn run(arguments: ConvertArguments, session: &Session) -> Outcome {
 }
 
 fn convert(mut arguments: ConvertArguments, session: &Session) -> Outcome {
-    if let Some(json) = arguments.algorithm_kwargs.take() {
-        arguments.resolve.merge_keyword_arguments(&json)?;
-    }
-    let request = ConvertRequest {
-        source: arguments.model.clone(),
-        verifier: arguments.verifier.clone(),
-        verifier_name: arguments
-            .verifier_name
-            .clone()
-            .unwrap_or_else(|| arguments.verifier.display().to_string()),
-        output: arguments.output_path.clone(),
-        options: arguments.resolve.options(),
-        speculative_tokens: arguments.num_speculative_tokens.map(usize::from),
-        force: arguments.force,
+    let steps = match arguments.algorithm_kwargs.take() {
+        Some(json) => arguments.resolve.merge_keyword_arguments(&json)?,
+        None => None,
     };
+    let request = arguments.request(steps);
     let plan = plan(&request)?;
     if arguments.dry_run {
         match arguments.format {
@@ -130,6 +193,41 @@ fn convert(mut arguments: ConvertArguments, session: &Session) -> Outcome {
         }
     }
     Ok(Exit::Yes)
+}
+
+impl ConvertArguments {
+    fn request(&self, steps: Option<u16>) -> ConvertRequest {
+        let mut request = ConvertRequest::new(&self.model, &self.verifier, &self.output_path);
+        if let Some(name) = &self.verifier_name {
+            request.verifier_name.clone_from(name);
+        }
+        request.target = match self.to {
+            To::Speculators => Target::Speculators,
+            To::Eagle => Target::Eagle,
+            To::Specforge => Target::SpecForge,
+            To::Sglang => Target::SgLang,
+        };
+        request.algorithm = self.algorithm;
+        request.options = self.resolve.options();
+        request.options.slice_lm_head = matches!(self.lm_head, LmHead::SliceToDraft);
+        request.dtype = self.dtype.map(|dtype| match dtype {
+            Dtype::Float32 => FloatType::Float32,
+            Dtype::Float16 => FloatType::Float16,
+            Dtype::Bfloat16 => FloatType::Bfloat16,
+        });
+        request.embedding = match self.embed {
+            Embed::Own => Embedding::Own,
+            Embed::Verifier => Embedding::Verifier,
+            Embed::Drop => Embedding::Drop,
+        };
+        request.fc_bias = match self.fc_bias {
+            FcBiasChoice::ZeroOk => FcBias::ZeroMayGo,
+            FcBiasChoice::Error => FcBias::Refuse,
+        };
+        request.speculative_tokens = self.num_speculative_tokens.or(steps).map(usize::from);
+        request.force = self.force;
+        request
+    }
 }
 
 fn write(plan: &Plan, session: &Session) -> Result<ConvertReport, Failure> {

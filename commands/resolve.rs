@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
-use speculators_formats::options::{AuxConvention, ReadOptions};
+use speculators_formats::options::{AuxConvention, ReadOptions, RopeOverride};
 use speculators_formats::{Diagnostic, codes};
 
 use crate::failure::Failure;
@@ -26,11 +26,17 @@ pub struct ResolveArguments {
     /// One norm per layer before `fc`
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub fc_norm: Option<bool>,
-    /// The normalized output is fed to the next draft step
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    /// What the final norm is for: `feedback` (or true) if its output is fed to the next draft
+    /// step, `head` (or false) if it only comes before `lm_head`
+    #[arg(long, value_name = "MEANING", num_args = 0..=1, default_missing_value = "feedback",
+        value_parser = norm_output)]
     pub norm_output: Option<bool>,
-    /// Base of the rotary frequencies
-    #[arg(long, value_name = "THETA")]
+    /// Rotary embedding: `config` as stated, `verifier` as the verifier's, `plain` for theta
+    /// 10000 without scaling, or `theta=X`
+    #[arg(long, value_name = "SOURCE", value_parser = rope)]
+    pub rope: Option<RopeChoice>,
+    /// Base of the rotary frequencies; short for `--rope theta=X`
+    #[arg(long, value_name = "THETA", conflicts_with = "rope")]
     pub rope_theta: Option<f64>,
     /// Channels per attention head
     #[arg(long, value_name = "N")]
@@ -49,6 +55,40 @@ pub enum Convention {
     Output,
 }
 
+/// What `--rope` says; nothing where the config is to be believed.
+#[derive(Clone, Copy, Debug)]
+pub struct RopeChoice(Option<RopeOverride>);
+
+fn rope(text: &str) -> Result<RopeChoice, String> {
+    let given = match text {
+        "config" => None,
+        // `target` and `train` are what other tools call them.
+        "verifier" | "target" => Some(RopeOverride::Verifier),
+        "plain" | "train" => Some(RopeOverride::Plain),
+        _ => {
+            let theta = text
+                .strip_prefix("theta=")
+                .ok_or("expected `config`, `verifier`, `plain` or `theta=X`")?;
+            let theta: f64 = theta
+                .parse()
+                .map_err(|_| format!("`{theta}` is not a number"))?;
+            if !theta.is_finite() || theta <= 0.0 {
+                return Err(format!("theta is {theta}, but has to be positive"));
+            }
+            Some(RopeOverride::Theta(theta))
+        }
+    };
+    Ok(RopeChoice(given))
+}
+
+fn norm_output(text: &str) -> Result<bool, String> {
+    match text {
+        "feedback" | "true" => Ok(true),
+        "head" | "false" => Ok(false),
+        _ => Err("expected `feedback` (true) or `head` (false)".to_owned()),
+    }
+}
+
 impl ResolveArguments {
     /// The options for `formats`.
     pub fn options(&self) -> ReadOptions {
@@ -62,18 +102,28 @@ impl ResolveArguments {
             norm_before_fc: self.norm_before_fc,
             fc_norm: self.fc_norm,
             norm_output: self.norm_output,
-            rope_theta: self.rope_theta,
+            rope: match self.rope {
+                Some(RopeChoice(given)) => given,
+                None => self.rope_theta.map(RopeOverride::Theta),
+            },
             head_dim: self.head_dim,
+            slice_lm_head: false,
             strict: self.strict,
         }
     }
 
     /// Takes `--algorithm-kwargs` in, the Python package's spelling of the same options; flags win over it.
-    pub fn merge_keyword_arguments(&mut self, json: &str) -> Result<(), Failure> {
+    ///
+    /// Gives the number of draft tokens where one is named.
+    pub fn merge_keyword_arguments(&mut self, json: &str) -> Result<Option<u16>, Failure> {
         let refuse = |title: String| -> Failure {
             Diagnostic::error(codes::USAGE, title)
                 .note(format!("--algorithm-kwargs {json}"))
-                .help("known keys: `norm_before_residual`, `norm_before_fc`, `fc_norm`, `norm_output`, `eagle_aux_hidden_state_layer_ids`")
+                .help(
+                    "known keys: `norm_before_residual`, `norm_before_fc`, `fc_norm`, `norm_output`, \
+                     `eagle_aux_hidden_state_layer_ids`, `aux_hidden_state_layer_ids` (dflash), \
+                     `num_speculative_steps` (mtp), `cache_dir`",
+                )
                 .into()
         };
         let parsed: Value = serde_json::from_str(json)
@@ -83,13 +133,14 @@ impl ResolveArguments {
                 "`--algorithm-kwargs` is not a JSON object".to_owned(),
             ));
         };
+        let mut steps = None;
         for (key, value) in arguments {
             let flag = match key.as_str() {
                 "norm_before_residual" => &mut self.norm_before_residual,
                 "norm_before_fc" => &mut self.norm_before_fc,
                 "fc_norm" => &mut self.fc_norm,
                 "norm_output" => &mut self.norm_output,
-                "eagle_aux_hidden_state_layer_ids" => {
+                "eagle_aux_hidden_state_layer_ids" | "aux_hidden_state_layer_ids" => {
                     if !value.is_null() {
                         let layers: Vec<usize> =
                             serde_json::from_value(value).map_err(|error| {
@@ -99,10 +150,19 @@ impl ResolveArguments {
                     }
                     continue;
                 }
+                "num_speculative_steps" => {
+                    let count = value.as_u64().and_then(|count| u16::try_from(count).ok());
+                    steps = Some(count.filter(|count| *count > 0).ok_or_else(|| {
+                        refuse(format!(
+                            "`{key}` is {value}, not a positive number of steps"
+                        ))
+                    })?);
+                    continue;
+                }
+                // Where the Python package keeps downloads; models are local here.
+                "cache_dir" => continue,
                 _ => {
-                    return Err(refuse(format!(
-                        "`{key}` is not an option of the eagle3 converter"
-                    )));
+                    return Err(refuse(format!("`{key}` is not an option of a converter")));
                 }
             };
             let Value::Bool(value) = value else {
@@ -110,6 +170,6 @@ impl ResolveArguments {
             };
             flag.get_or_insert(value);
         }
-        Ok(())
+        Ok(steps)
     }
 }

@@ -86,6 +86,14 @@ impl Checkpoint {
         self.weights.bytes()
     }
 
+    /// `config.json` and the weight files with all their bytes, in order.
+    pub(crate) fn contents(&self) -> Vec<(&Path, &[u8])> {
+        let config = (self.config.path(), self.config.text.as_bytes());
+        std::iter::once(config)
+            .chain(self.weights.contents())
+            .collect()
+    }
+
     /// Tensor names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.weights.names()

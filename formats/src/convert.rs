@@ -1,38 +1,107 @@
-//! Any layout → the speculators layout: first a closed plan, then one atomic write.
+//! Any layout → any other: first a closed plan, then one atomic write.
 //!
 //! [`plan`] decides everything and writes nothing: each source tensor gets a destination or is dropped by name, each
 //! destination tensor gets its bytes. [`Plan::write`] streams the tensors from the memory-mapped source into a temporary
 //! directory beside the output, reads it back, and renames it into place.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use safetensors::Dtype;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::decision::Decision;
-use crate::diagnostic::Diagnostic;
-use crate::head::{Dropped, Head, HeadDescription};
+use crate::diagnostic::{Diagnostic, Place};
+use crate::head::Dropped;
 use crate::options::ReadOptions;
-use crate::rope::RopeScaling;
-use crate::verifier::VerifierFacts;
+use crate::speculator::{Algorithm, Description, Speculator};
+use crate::verifier::{FloatType, VerifierFacts};
+use crate::vocabulary::VocabularyMap;
 use crate::{Checkpoint, Result, codes};
 
+mod cast;
 pub(crate) mod config;
+mod eagle3;
+mod foreign;
 mod output;
+mod plan;
+pub(crate) mod provenance;
+mod row;
 mod write;
+
+pub use plan::{ConvertReport, Plan};
+pub use row::{Action, Row};
+pub(crate) use row::{Origin, Piece, Sources};
+
+/// Layout to write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// What the Python package writes and vLLM serves.
+    #[default]
+    Speculators,
+    /// The original release of EAGLE.
+    Eagle,
+    /// SpecForge.
+    SpecForge,
+    /// SGLang.
+    SgLang,
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Target::Speculators => "speculators",
+            Target::Eagle => "eagle",
+            Target::SpecForge => "specforge",
+            Target::SgLang => "sglang",
+        })
+    }
+}
+
+/// What becomes of the embedding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Embedding {
+    /// Written where the source has one.
+    #[default]
+    Own,
+    /// Taken from the verifier's weights.
+    Verifier,
+    /// Left out: the runtime takes the verifier's.
+    Drop,
+}
+
+/// What becomes of a bias after `fc` that the target has no place for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FcBias {
+    /// Left out where it is zero throughout, refused otherwise.
+    #[default]
+    ZeroMayGo,
+    /// Refused.
+    Refuse,
+}
 
 /// What to convert, for which verifier, and where to.
 #[derive(Clone, Debug)]
 pub struct ConvertRequest {
-    /// Directory of the head, in any layout [`Head::open`] reads.
+    /// Checkpoint of the head, in any layout [`Speculator::open`] reads.
     pub source: PathBuf,
-    /// Directory of the verifier; its config is enough, and its family need not be one this version can run.
+    /// Directory of the verifier; its config is enough unless `embedding` asks for its weights, and its family need not be
+    /// one this version can run.
     pub verifier: PathBuf,
     /// Directory to write.
     pub output: PathBuf,
+    /// Layout to write.
+    pub target: Target,
+    /// The kind of head the source has to be, if the caller knows.
+    pub algorithm: Option<Algorithm>,
     /// Overrides for what the source does not say.
     pub options: ReadOptions,
+    /// Dtype of the floating-point tensors in the output; `None` keeps each as it is.
+    pub dtype: Option<FloatType>,
+    /// What becomes of the embedding.
+    pub embedding: Embedding,
+    /// What becomes of a bias after `fc`.
+    pub fc_bias: FcBias,
     /// Draft tokens per step to write; `None` keeps what the source asks for, or 3.
     pub speculative_tokens: Option<usize>,
     /// Replaces an existing output once the new one is complete.
@@ -41,74 +110,61 @@ pub struct ConvertRequest {
     pub verifier_name: String,
 }
 
-/// What happens to one destination tensor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Action {
-    /// Same name, same bytes.
-    Copied,
-    /// Another name, same bytes.
-    Renamed,
-    /// Built from what the source says in another form: a vocabulary map.
-    Built,
+impl ConvertRequest {
+    /// A conversion to the speculators layout with nothing overridden; the verifier is named by its path.
+    #[must_use]
+    pub fn new(
+        source: impl Into<PathBuf>,
+        verifier: impl Into<PathBuf>,
+        output: impl Into<PathBuf>,
+    ) -> ConvertRequest {
+        let verifier = verifier.into();
+        ConvertRequest {
+            source: source.into(),
+            verifier_name: verifier.display().to_string(),
+            verifier,
+            output: output.into(),
+            target: Target::default(),
+            algorithm: None,
+            options: ReadOptions::default(),
+            dtype: None,
+            embedding: Embedding::default(),
+            fc_bias: FcBias::default(),
+            speculative_tokens: None,
+            force: false,
+        }
+    }
 }
 
-/// One destination tensor.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
-    /// Name in the source; `None` where the source has no such tensor.
-    pub source: Option<String>,
-    /// Name in the output.
-    pub destination: String,
-    /// Shape, row-major.
-    pub shape: Vec<usize>,
-    /// Dtype in the output.
-    #[serde(serialize_with = "dtype_name")]
-    pub dtype: Dtype,
-    /// What happens to it.
-    pub action: Action,
-    /// Bytes in the output.
-    pub bytes: u64,
-    #[serde(skip)]
-    built: Option<Vec<u8>>,
-}
-
-/// A decided conversion.
+/// What a family decides about an output, before the parts that all outputs share.
 #[derive(Debug)]
-pub struct Plan {
-    head: Head,
-    facts: VerifierFacts,
-    output: PathBuf,
-    force: bool,
-    description: HeadDescription,
-    rows: Vec<Row>,
-    dropped: Vec<Dropped>,
-    decisions: Vec<Decision>,
-    config: Map<String, Value>,
+pub(crate) struct Draft {
+    /// What reading the output back has to give.
+    pub description: Description,
+    /// The vocabulary map that reading the output back has to give.
+    pub map: Option<VocabularyMap>,
+    /// One row per destination tensor, in any order.
+    pub rows: Vec<Row>,
+    pub dropped: Vec<Dropped>,
+    pub decisions: Vec<Decision>,
+    /// `config.json`, without the record of the conversion.
+    pub config: Map<String, Value>,
 }
 
-/// What was written.
-#[derive(Clone, Debug, Serialize)]
-pub struct ConvertReport {
-    /// The directory.
-    pub output: PathBuf,
-    /// Bytes of `model.safetensors`, header included.
-    pub bytes: u64,
-    /// One row per tensor, in the order of the file.
-    pub rows: Vec<Row>,
-    /// Source tensors that were left out.
-    pub dropped: Vec<Dropped>,
-    /// What had to be decided.
-    pub decisions: Vec<Decision>,
-    /// The head as it was written.
-    pub description: HeadDescription,
+/// What the families read while they decide.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Job<'a> {
+    pub request: &'a ConvertRequest,
+    pub facts: &'a VerifierFacts,
+    /// The verifier's weights, opened only where the request needs them.
+    pub verifier: Option<&'a Checkpoint>,
 }
 
 /// Decides a conversion without writing anything.
 ///
 /// # Errors
-/// Every problem of the source as [`Head::open`] reports them; S101 to S106 for the verifier; S108 for an output that is
-/// there, or that is the source; S412 for a part that the speculators layout has no place for.
+/// Every problem of the source as [`Speculator::open`] reports them; S101 to S106 for the verifier; S108 for an output that
+/// is there, or that is the source; S412 for a part that the target has no place for.
 pub fn plan(request: &ConvertRequest) -> Result<Plan> {
     let mut problems = output::check(request);
     if request.speculative_tokens == Some(0) {
@@ -120,244 +176,55 @@ pub fn plan(request: &ConvertRequest) -> Result<Plan> {
     let facts = VerifierFacts::read(&request.verifier)
         .map_err(|found| problems.extend(found))
         .ok();
+    let verifier = (request.embedding == Embedding::Verifier)
+        .then(|| Checkpoint::open(&request.verifier))
+        .transpose()
+        .map_err(|found| problems.extend(found))
+        .ok();
     let checkpoint = Checkpoint::open(&request.source)
         .map_err(|found| problems.extend(found))
         .ok();
-    let (Some(facts), Some(checkpoint)) = (facts, checkpoint) else {
+    let (Some(facts), Some(verifier), Some(checkpoint)) = (facts, verifier, checkpoint) else {
         return Err(problems);
     };
-    let head = match Head::resolve(checkpoint, Some(&facts), &request.options) {
-        Ok(head) if problems.is_empty() => head,
+    let speculator = match Speculator::resolve(checkpoint, Some(&facts), &request.options) {
+        Ok(speculator) if problems.is_empty() => speculator,
         Ok(_) => return Err(problems),
         Err(found) => {
             problems.extend(found);
             return Err(problems);
         }
     };
-    let mut plan = Plan {
-        description: head.description.clone(),
-        decisions: head.decisions.clone(),
-        dropped: head.dropped.clone(),
-        head,
-        facts,
-        output: request.output.clone(),
-        force: request.force,
-        rows: Vec::new(),
-        config: Map::new(),
+    right_kind(&speculator, request)?;
+    let job = Job {
+        request,
+        facts: &facts,
+        verifier: verifier.as_ref(),
     };
-    plan.settle(request)?;
-    plan.lay_out()?;
-    plan.drop_config_keys();
-    plan.config = config::build(&plan, request);
-    Ok(plan)
+    let draft = match (&speculator, request.target) {
+        (Speculator::Eagle3(head), Target::Speculators) => eagle3::draft(head, &job)?,
+        (Speculator::Eagle3(head), target) => foreign::draft(head, target, &job)?,
+    };
+    Plan::close(speculator, verifier, facts, draft, request)
 }
 
-impl Plan {
-    /// One row per destination tensor, in the order of the file.
-    #[must_use]
-    pub fn rows(&self) -> &[Row] {
-        &self.rows
+/// S110 where the caller expects another kind of head.
+fn right_kind(speculator: &Speculator, request: &ConvertRequest) -> Result<()> {
+    let found = speculator.algorithm();
+    let Some(expected) = request.algorithm.filter(|expected| *expected != found) else {
+        return Ok(());
+    };
+    // The Python package converts P-EAGLE heads under the name of EAGLE-3.
+    if expected == Algorithm::Eagle3 && found == Algorithm::PEagle {
+        return Ok(());
     }
-
-    /// Source tensors that are left out, with reasons.
-    #[must_use]
-    pub fn dropped(&self) -> &[Dropped] {
-        &self.dropped
-    }
-
-    /// What had to be decided, with reasons.
-    #[must_use]
-    pub fn decisions(&self) -> &[Decision] {
-        &self.decisions
-    }
-
-    /// The source.
-    #[must_use]
-    pub fn head(&self) -> &Head {
-        &self.head
-    }
-
-    /// The head as it will be written.
-    #[must_use]
-    pub fn description(&self) -> &HeadDescription {
-        &self.description
-    }
-
-    /// The `config.json` that will be written.
-    #[must_use]
-    pub fn config(&self) -> &Map<String, Value> {
-        &self.config
-    }
-
-    /// Directory to be written.
-    #[must_use]
-    pub fn output(&self) -> &Path {
-        &self.output
-    }
-
-    /// Bytes of tensor data to be written.
-    #[must_use]
-    pub fn total_bytes(&self) -> u64 {
-        self.rows.iter().map(|row| row.bytes).sum()
-    }
-
-    /// The bytes of a row: from the source's mapping, or built.
-    fn data<'a>(&'a self, row: &'a Row) -> &'a [u8] {
-        let from_source = || {
-            self.head
-                .tensor(&row.destination)
-                .map_or(&[][..], |view| view.data)
-        };
-        row.built.as_deref().unwrap_or_else(from_source)
-    }
-
-    /// Adapts the description to what the layout and the verifier ask for.
-    fn settle(&mut self, request: &ConvertRequest) -> Result<()> {
-        if let Some(tokens) = request.speculative_tokens {
-            self.description.speculative_tokens = tokens;
-        }
-        let (own, verifier) = (
-            self.description.max_position_embeddings,
-            self.facts.max_position_embeddings,
-        );
-        if own < verifier {
-            // Runtimes size their tables by it; a head that states less than its verifier fails on long texts.
-            if matches!(self.description.rope.scaling, RopeScaling::Dynamic { .. }) {
-                let reason =
-                    "raising it to the verifier's would change the frequencies of dynamic scaling";
-                self.decisions
-                    .push(Decision::settled("max_position_embeddings", own, reason));
-            } else {
-                let reason =
-                    format!("the source says {own}; the verifier serves texts of {verifier}");
-                self.decisions.push(Decision::settled(
-                    "max_position_embeddings",
-                    verifier,
-                    reason,
-                ));
-                self.description.max_position_embeddings = verifier;
-            }
-        }
-        if self.description.fc_bias {
-            let bias = self.head.tensor("fc.bias");
-            if bias.is_some_and(|bias| bias.data.iter().any(|byte| *byte != 0)) {
-                return Err(Diagnostic::error(
-                    codes::NOT_REPRESENTABLE,
-                    "`fc` has a bias, and the speculators layout has no place for one",
-                )
-                .at(self
-                    .head
-                    .checkpoint
-                    .place(bias.map_or("fc.bias", |bias| bias.name)))
-                .note("neither vLLM nor the Python package adds a bias after `fc`")
-                .into());
-            }
-            self.description.fc_bias = false;
-            let name = bias.map_or("fc.bias", |bias| bias.name).to_owned();
-            self.dropped.push(Dropped {
-                name,
-                reason: "it is zero throughout, and the layout has no place for it".to_owned(),
-            });
-        }
-        Ok(())
-    }
-
-    /// The rows, in the order of the file: by dtype, larger first, then by name.
-    fn lay_out(&mut self) -> Result<()> {
-        let map = self.head.vocabulary_map()?;
-        for (canonical, source) in &self.head.tensors {
-            let Some(view) = self.head.tensor(canonical) else {
-                continue;
-            };
-            match canonical.as_str() {
-                "fc.bias" => {}
-                // Below, from the map.
-                "d2t" | "t2d" if map.is_some() => {}
-                "d2t" | "t2d" => self.dropped.push(Dropped {
-                    name: source.clone(),
-                    reason: "the vocabulary is not reduced, and loaders expect no map then"
-                        .to_owned(),
-                }),
-                _ => self.rows.push(Row {
-                    source: Some(source.clone()),
-                    destination: canonical.clone(),
-                    shape: view.shape.to_vec(),
-                    dtype: view.dtype,
-                    action: if canonical == source {
-                        Action::Copied
-                    } else {
-                        Action::Renamed
-                    },
-                    bytes: view.data.len() as u64,
-                    built: None,
-                }),
-            }
-        }
-        if let Some(map) = map {
-            let offsets: Vec<u8> = map.offsets().flat_map(i64::to_le_bytes).collect();
-            let members: Vec<u8> = map.members().into_iter().map(u8::from).collect();
-            for (name, dtype, length, bytes) in [
-                ("d2t", Dtype::I64, map.draft_to_target.len(), offsets),
-                ("t2d", Dtype::BOOL, map.vocab_size, members),
-            ] {
-                let source = self.head.tensors.get(name).cloned();
-                let same = self
-                    .head
-                    .tensor(name)
-                    .is_some_and(|view| view.dtype == dtype && view.data == bytes);
-                let action = match source.as_deref() {
-                    Some(source) if same && source == name => Action::Copied,
-                    Some(_) if same => Action::Renamed,
-                    _ => Action::Built,
-                };
-                self.rows.push(Row {
-                    source,
-                    destination: name.to_owned(),
-                    shape: vec![length],
-                    dtype,
-                    action,
-                    bytes: bytes.len() as u64,
-                    built: (!same).then_some(bytes),
-                });
-            }
-        }
-        self.rows.sort_by(|a, b| {
-            b.dtype
-                .cmp(&a.dtype)
-                .then_with(|| a.destination.cmp(&b.destination))
-        });
-        Ok(())
-    }
-
-    /// Says which keys of the source's config have no place in the output.
-    fn drop_config_keys(&mut self) {
-        let file = self.head.checkpoint.config();
-        let unknown = file
-            .value
-            .keys()
-            .filter(|key| !config::KNOWN_KEYS.contains(&key.as_str()));
-        let decoder = file
-            .value
-            .get("transformer_layer_config")
-            .and_then(Value::as_object);
-        let nested = decoder
-            .into_iter()
-            .flat_map(Map::keys)
-            .filter(|key| !config::KNOWN_KEYS.contains(&key.as_str()));
-        let nested = nested.map(|key| format!("transformer_layer_config.{key}"));
-        let reason =
-            "the speculators layout has no such key, and nothing this version knows depends on it";
-        let dropped: Vec<Decision> = unknown
-            .cloned()
-            .chain(nested)
-            .map(|key| Decision::settled(key, "left out", reason))
-            .collect();
-        self.decisions.extend(dropped);
-    }
-}
-
-fn dtype_name<S: serde::Serializer>(dtype: &Dtype, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{dtype:?}"))
+    Err(Diagnostic::error(
+        codes::LAYOUT_UNKNOWN,
+        format!("the head is of kind `{found}`, but the algorithm asked for is `{expected}`"),
+    )
+    .at(Place::file(speculator.checkpoint().root()))
+    .help(format!("pass `--algorithm {found}`, or leave it out"))
+    .into())
 }
 
 #[cfg(test)]

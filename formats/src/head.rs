@@ -7,21 +7,23 @@ use serde::Serialize;
 use crate::checkpoint::Checkpoint;
 pub use crate::decision::Decision;
 use crate::rope::Rope;
+use crate::speculator::Algorithm;
 use crate::verifier::{FloatType, HiddenAct};
 use crate::vocabulary::VocabularyMap;
 
 mod aux_layers;
 mod describe;
+mod expect;
 mod flags;
 mod layout;
 mod open;
-mod shapes;
 mod sizes;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use aux_layers::default_layers;
 pub use layout::Dropped;
-pub use shapes::Expected;
+pub(crate) use layout::bare_name;
 
 /// A checkpoint layout, recognized by tensor names and shapes first and config second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -33,6 +35,14 @@ pub enum Layout {
     SafeAiLab,
     /// SpecForge and what it exports: `midlayer.*`, explicit `head_dim`, `eagle_config`, two RoPE spellings.
     SpecForge,
+    /// EAGLE-1, EAGLE-2 and HASS: a Llama layer and `fc` over embedding and state.
+    Eagle,
+    /// The block drafters of z-lab, SpecForge and ModelOpt.
+    ZLab,
+    /// A prediction layer inside its verifier: `mtp.*`.
+    NativeMtp,
+    /// One file for llama.cpp.
+    Gguf,
 }
 
 impl std::fmt::Display for Layout {
@@ -41,6 +51,10 @@ impl std::fmt::Display for Layout {
             Layout::Speculators => "speculators",
             Layout::SafeAiLab => "safeailab",
             Layout::SpecForge => "specforge",
+            Layout::Eagle => "eagle",
+            Layout::ZLab => "zlab",
+            Layout::NativeMtp => "nativemtp",
+            Layout::Gguf => "gguf",
         })
     }
 }
@@ -55,9 +69,14 @@ pub enum DraftLayer {
     Qwen3,
 }
 
-/// An EAGLE-3 head, independent of layout.
+/// An EAGLE-3 or P-EAGLE head, independent of layout.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct HeadDescription {
+    /// [`Algorithm::Eagle3`], or [`Algorithm::PEagle`] with a learned state (`mask_hidden`) for tokens not drafted yet.
+    pub algorithm: Algorithm,
+    /// Token that stands for one not drafted yet (`mask_token_id`); P-EAGLE only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask_token_id: Option<usize>,
     /// Layer kind.
     pub draft_layer: DraftLayer,
     /// Draft decoder layers.
@@ -127,5 +146,7 @@ pub struct Head {
     pub decisions: Vec<Decision>,
     /// Source tensors that are left out, with reasons.
     pub dropped: Vec<Dropped>,
+    /// `lm_head` has a row for each verifier token, of which only those in the vocabulary map are meant.
+    pub(crate) slices_lm_head: bool,
     map: Option<VocabularyMap>,
 }

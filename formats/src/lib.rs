@@ -9,6 +9,8 @@ pub mod config;
 pub mod convert;
 pub mod decision;
 pub mod diagnostic;
+pub mod digest;
+pub mod expected;
 pub mod head;
 mod header;
 mod index;
@@ -18,6 +20,7 @@ pub mod options;
 pub mod pickle;
 pub mod rope;
 pub mod scan;
+pub mod speculator;
 #[cfg(test)]
 mod testing;
 pub mod validate;
@@ -32,6 +35,7 @@ pub use diagnostic::{Diagnostic, Level, Place};
 pub use head::{Head, HeadDescription, Layout};
 pub use options::{AuxConvention, ReadOptions};
 pub use rope::{Rope, RopeScaling};
+pub use speculator::{Algorithm, Description, Speculator};
 pub use verifier::VerifierConfig;
 pub use vocabulary::VocabularyMap;
 

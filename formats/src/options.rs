@@ -9,6 +9,17 @@ pub enum AuxConvention {
     Output,
 }
 
+/// Which rotary embedding a head was trained with, if not the one its config states.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RopeOverride {
+    /// The config's, with another base.
+    Theta(f64),
+    /// The verifier's.
+    Verifier,
+    /// Base 10000 without scaling: what trainers use that never read the keys, whatever their export writes.
+    Plain,
+}
+
 /// Overrides and attitude for [`crate::Head::open`]. What is `None` is read from the files.
 #[derive(Clone, Debug, Default)]
 pub struct ReadOptions {
@@ -24,10 +35,12 @@ pub struct ReadOptions {
     pub fc_norm: Option<bool>,
     /// The normalized output is fed to the next draft step.
     pub norm_output: Option<bool>,
-    /// Base of the rotary frequencies.
-    pub rope_theta: Option<f64>,
+    /// The rotary embedding, where the config is not believed.
+    pub rope: Option<RopeOverride>,
     /// Channels per head.
     pub head_dim: Option<usize>,
+    /// `lm_head` may have a row for each verifier token; those of the vocabulary map are taken.
+    pub slice_lm_head: bool,
     /// Turns every guess into an error (S411).
     pub strict: bool,
 }

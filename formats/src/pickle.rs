@@ -122,6 +122,11 @@ impl PickleFile {
         self.map.len() as u64
     }
 
+    /// The whole file.
+    pub(crate) fn contents(&self) -> &[u8] {
+        &self.map
+    }
+
     /// Every tensor, sorted by name.
     ///
     /// The name is made of the keys that lead to the tensor, with dots between them; a position in a list counts from 0.

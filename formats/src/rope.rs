@@ -21,6 +21,18 @@ pub struct Rope {
     pub partial_rotary_factor: f64,
 }
 
+impl Rope {
+    /// All channels rotated by plain frequencies of this base.
+    #[must_use]
+    pub fn plain(theta: f64) -> Rope {
+        Rope {
+            theta,
+            scaling: RopeScaling::Default,
+            partial_rotary_factor: 1.0,
+        }
+    }
+}
+
 /// Frequency scaling, by its `rope_type`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "rope_type", rename_all = "lowercase")]

@@ -9,9 +9,11 @@ use crate::rope::Rope;
 
 mod facts;
 mod parse;
+mod tensors;
 
 pub(crate) use facts::VerifierFacts;
 pub(crate) use parse::{float_type, hidden_act};
+pub(crate) use tensors::embedding;
 
 /// More layers than any model has; a config beyond it is damaged, and would only exhaust memory.
 pub(crate) const MOST_LAYERS: usize = 4096;

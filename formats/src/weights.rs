@@ -173,6 +173,19 @@ impl Weights {
         }
     }
 
+    /// Each file with all its bytes, in order.
+    pub fn contents(&self) -> Vec<(&Path, &[u8])> {
+        let contents: Vec<&[u8]> = match &self.source {
+            Source::Safetensors { maps, .. } => maps.iter().map(|map| &map[..]).collect(),
+            Source::Pickle { file, .. } => vec![file.contents()],
+        };
+        self.files
+            .iter()
+            .map(PathBuf::as_path)
+            .zip(contents)
+            .collect()
+    }
+
     /// Tensor names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         // One of the two is empty: the sources have maps of different types.

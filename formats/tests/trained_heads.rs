@@ -36,10 +36,7 @@ fn every_layout_holds_the_same_head() {
         let mut description = head.description.clone();
         description.own_embeddings = reference.description.own_embeddings;
         assert_eq!(description, reference.description, "{name}");
-        assert_eq!(
-            head.vocabulary_map().unwrap(),
-            reference.vocabulary_map().unwrap()
-        );
+        assert_eq!(head.vocabulary_map(), reference.vocabulary_map());
         for canonical in head.tensors.keys() {
             let (found, expected) = (
                 head.tensor(canonical).unwrap(),
@@ -55,15 +52,7 @@ fn every_layout_holds_the_same_head() {
 
 /// Converts one of the heads into a directory.
 fn convert(name: &str, output: &Path) {
-    let request = ConvertRequest {
-        source: fixture("heads").join(name),
-        verifier: fixture("verifier"),
-        output: output.to_path_buf(),
-        options: ReadOptions::default(),
-        speculative_tokens: None,
-        force: false,
-        verifier_name: "verifier".to_owned(),
-    };
+    let request = ConvertRequest::new(fixture("heads").join(name), fixture("verifier"), output);
     plan(&request)
         .expect(name)
         .write(&mut |_, _| ())

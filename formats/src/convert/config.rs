@@ -5,8 +5,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{ConvertRequest, Plan};
-use crate::head::{DraftLayer, Layout};
+use super::Job;
+use crate::head::{DraftLayer, Head, HeadDescription};
+use crate::speculator::Algorithm;
 use crate::verifier::{FloatType, HiddenAct};
 
 /// Release of the Python package whose layout is written.
@@ -39,6 +40,7 @@ pub(crate) const KNOWN_KEYS: &[&str] = &[
     "layer_types",
     "logit_scale",
     "logits_scaling",
+    "mask_token_id",
     "max_position_embeddings",
     "max_window_layers",
     "mlp_bias",
@@ -48,12 +50,16 @@ pub(crate) const KNOWN_KEYS: &[&str] = &[
     "norm_output",
     "num_attention_heads",
     "num_aux_hidden_states",
+    "num_depths",
     "num_hidden_layers",
     "num_key_value_heads",
     "original_max_position_embeddings",
     "pad_token_id",
+    "parallel_drafting",
+    "pard_token",
     "partial_rotary_factor",
     "pretraining_tp",
+    "ptd_token_id",
     "residual_multiplier",
     "rms_norm_eps",
     "rope_parameters",
@@ -74,12 +80,10 @@ pub(crate) const KNOWN_KEYS: &[&str] = &[
 ];
 
 /// Builds the config, keys sorted at every level.
-pub(super) fn build(plan: &Plan, request: &ConvertRequest) -> Map<String, Value> {
-    let head = &plan.description;
-    let value = json!({
+pub(super) fn build(source: &Head, head: &HeadDescription, job: &Job<'_>) -> Map<String, Value> {
+    let mut value = json!({
         // The full class of the Python package. The one its converter names, `Eagle3Speculator`, knows one layer only.
         "architectures": ["Eagle3DraftModel"],
-        "conversion": provenance(plan),
         "draft_vocab_size": head.draft_vocab_size,
         "dtype": dtype(head.dtype),
         "eagle_aux_hidden_state_layer_ids": head.aux_layer_ids,
@@ -97,15 +101,22 @@ pub(super) fn build(plan: &Plan, request: &ConvertRequest) -> Map<String, Value>
                 "speculative_tokens": head.speculative_tokens,
                 "verifier_accept_k": 1,
             }],
-            "verifier": { "architectures": plan.facts.architectures, "name_or_path": request.verifier_name },
+            "verifier": { "architectures": job.facts.architectures, "name_or_path": job.request.verifier_name },
         },
         "speculators_model_type": "eagle3",
         "speculators_version": FORMAT_VERSION,
         // Null where it equals the draft's own width: the Python package expects a number only where it differs.
         "target_hidden_size": (head.target_hidden_size != head.hidden_size).then_some(head.target_hidden_size),
         "tie_word_embeddings": false,
-        "transformer_layer_config": decoder(plan),
+        "transformer_layer_config": decoder(source, head, job),
     });
+    if head.algorithm == Algorithm::PEagle {
+        value["architectures"] = json!(["PEagleDraftModel"]);
+        value["embed_requires_grad"] = json!(true);
+        value["mask_token_id"] = json!(head.mask_token_id);
+        value["speculators_config"]["algorithm"] = json!("peagle");
+        value["speculators_model_type"] = json!("peagle");
+    }
     match sorted(value) {
         Value::Object(map) => map,
         _ => Map::new(),
@@ -113,13 +124,13 @@ pub(super) fn build(plan: &Plan, request: &ConvertRequest) -> Map<String, Value>
 }
 
 /// The text of the config as the Python package lays it out: two spaces, and a newline at the end.
-pub(super) fn text(config: &Map<String, Value>) -> String {
+pub(crate) fn text(config: &Map<String, Value>) -> String {
     format!("{:#}\n", Value::Object(config.clone()))
 }
 
-fn decoder(plan: &Plan) -> Value {
-    let head = &plan.description;
-    let source = plan.head.checkpoint.config().root();
+fn decoder(head: &Head, description: &HeadDescription, job: &Job<'_>) -> Value {
+    let source = head.checkpoint.config().root();
+    let head = description;
     let key = |key: &str| {
         let nested = source
             .get("transformer_layer_config")
@@ -132,9 +143,9 @@ fn decoder(plan: &Plan) -> Value {
     let mut value = json!({
         "attention_bias": head.attention_bias,
         "attention_dropout": 0.0,
-        "bos_token_id": key("bos_token_id").or_else(|| plan.facts.bos_token_id.map(Value::from)),
+        "bos_token_id": key("bos_token_id").or_else(|| job.facts.bos_token_id.map(Value::from)),
         "dtype": dtype(head.dtype),
-        "eos_token_id": key("eos_token_id").or_else(|| verifier_eos(plan)),
+        "eos_token_id": key("eos_token_id").or_else(|| verifier_eos(job)),
         "head_dim": head.head_dim,
         "hidden_act": act(head.hidden_act),
         "hidden_size": head.hidden_size,
@@ -182,42 +193,15 @@ fn decoder(plan: &Plan) -> Value {
     value
 }
 
-/// Where the head came from and what was decided on the way. Both peers keep keys they do not know.
-fn provenance(plan: &Plan) -> Value {
-    let checkpoint = &plan.head.checkpoint;
-    let files = checkpoint
-        .files()
-        .iter()
-        .map(|path| crate::config::file_name(path));
-    let layout = match plan.head.layout {
-        Layout::Speculators => "speculators",
-        Layout::SafeAiLab => "safeailab",
-        Layout::SpecForge => "specforge",
-    };
-    let mut value = json!({
-        "converter": concat!("speculators ", env!("CARGO_PKG_VERSION")),
-        "decisions": plan.decisions,
-        "dropped_tensors": plan.dropped,
-        "source_bytes": checkpoint.bytes(),
-        "source_files": files.collect::<Vec<_>>(),
-        "source_layout": layout,
-    });
-    // A head that is converted again keeps what was guessed the first time.
-    if let Some(earlier) = checkpoint.config().value.get("conversion") {
-        value["earlier"] = earlier.clone();
-    }
-    value
-}
-
-fn verifier_eos(plan: &Plan) -> Option<Value> {
-    match plan.facts.eos_token_ids.as_slice() {
+fn verifier_eos(job: &Job<'_>) -> Option<Value> {
+    match job.facts.eos_token_ids.as_slice() {
         [] => None,
         [only] => Some(json!(only)),
         several => Some(json!(several)),
     }
 }
 
-fn dtype(dtype: FloatType) -> &'static str {
+pub(super) fn dtype(dtype: FloatType) -> &'static str {
     match dtype {
         FloatType::Float32 => "float32",
         FloatType::Float16 => "float16",
@@ -225,7 +209,7 @@ fn dtype(dtype: FloatType) -> &'static str {
     }
 }
 
-fn act(act: HiddenAct) -> &'static str {
+pub(super) fn act(act: HiddenAct) -> &'static str {
     match act {
         HiddenAct::Silu => "silu",
         HiddenAct::Gelu => "gelu",
@@ -234,7 +218,7 @@ fn act(act: HiddenAct) -> &'static str {
     }
 }
 
-fn sorted(value: Value) -> Value {
+pub(super) fn sorted(value: Value) -> Value {
     match value {
         Value::Object(map) => {
             let mut fields: Vec<(String, Value)> = map

@@ -113,6 +113,9 @@ pub(super) fn publish(
         return Err(problem);
     }
     let replaces = fs_err::symlink_metadata(output).is_ok();
+    if replaces && exchange(finished, output) {
+        return Ok(());
+    }
     if replaces {
         fs_err::rename(output, aside).map_err(|error| unwritable(output, &error))?;
     }
@@ -123,6 +126,18 @@ pub(super) fn publish(
         return Err(unwritable(output, &error));
     }
     Ok(())
+}
+
+/// Swaps two directories in one step, so that there is no moment without an output; false where the system cannot.
+#[cfg(target_os = "linux")]
+fn exchange(finished: &Path, output: &Path) -> bool {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, finished, CWD, output, RenameFlags::EXCHANGE).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_finished: &Path, _output: &Path) -> bool {
+    false
 }
 
 /// The path without links and dots, as far as it exists.

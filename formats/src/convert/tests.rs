@@ -1,10 +1,13 @@
+mod choices;
+mod foreign;
+
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use safetensors::Dtype;
 use serde_json::json;
 
 use super::*;
-use crate::options::ReadOptions;
 use crate::testing::{DRAFT, HIDDEN, Scratch, TinyHead, VOCABULARY, tensors, verifier_config};
 
 /// A scratch directory with a verifier, and the request to convert `head` in it.
@@ -14,15 +17,9 @@ fn request(head: &TinyHead) -> (Scratch, ConvertRequest) {
         "verifier/config.json",
         verifier_config().to_string().as_bytes(),
     );
-    let request = ConvertRequest {
-        source: head.write(&scratch, "source"),
-        verifier: scratch.path("verifier"),
-        output: scratch.path("output"),
-        options: ReadOptions::default(),
-        speculative_tokens: None,
-        force: false,
-        verifier_name: "owner/verifier".to_owned(),
-    };
+    let source = head.write(&scratch, "source");
+    let mut request = ConvertRequest::new(source, scratch.path("verifier"), scratch.path("output"));
+    request.verifier_name = "owner/verifier".to_owned();
     (scratch, request)
 }
 
@@ -147,7 +144,7 @@ fn a_second_layer_is_carried() {
         written.tensor("layers.1.mlp.up_proj.weight").unwrap().data,
         head.bytes("layers.1.mlp.up_proj.weight")
     );
-    assert_eq!(report.description.num_hidden_layers, 2);
+    assert_eq!(report.description.head().unwrap().num_hidden_layers, 2);
 }
 
 #[test]
@@ -359,18 +356,13 @@ fn keys_without_a_place_are_named() {
 #[test]
 fn converting_the_result_again_changes_nothing() {
     let (scratch, _, _) = convert(&TinyHead::new());
-    let again = ConvertRequest {
-        source: scratch.path("output"),
-        verifier: scratch.path("verifier"),
-        output: scratch.path("again"),
-        options: ReadOptions {
-            strict: true,
-            ..ReadOptions::default()
-        },
-        speculative_tokens: None,
-        force: false,
-        verifier_name: "owner/verifier".to_owned(),
-    };
+    let mut again = ConvertRequest::new(
+        scratch.path("output"),
+        scratch.path("verifier"),
+        scratch.path("again"),
+    );
+    again.options.strict = true;
+    again.verifier_name = "owner/verifier".to_owned();
     plan(&again).unwrap().write(&mut |_, _| ()).unwrap();
     let read = |path: PathBuf| fs_err::read(path).unwrap();
     assert_eq!(
@@ -397,7 +389,7 @@ fn a_verifier_of_an_unknown_family_is_enough_to_convert_for() {
     let nested = json!({"architectures": ["X"], "model_type": "vision", "text_config": config});
     scratch.write("verifier/config.json", nested.to_string().as_bytes());
     let report = plan(&request).unwrap().write(&mut |_, _| ()).unwrap();
-    assert_eq!(report.description.aux_layer_ids, [2, 4, 5]);
+    assert_eq!(report.description.head().unwrap().aux_layer_ids, [2, 4, 5]);
 }
 
 #[test]

@@ -3,17 +3,23 @@
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{ConvertReport, Plan, config, output};
+use super::{ConvertReport, Plan, Row, config, output, provenance};
 use crate::diagnostic::{Diagnostic, Place};
-use crate::head::Head;
+use crate::digest;
 use crate::options::ReadOptions;
+use crate::speculator::Speculator;
 use crate::{Checkpoint, Result, codes};
 
 /// Bytes per write: progress is shown, and an interruption noticed, this often.
-const CHUNK: usize = 8 << 20;
+const CHUNK: usize = 4 << 20;
+
+/// Told the bytes done and the bytes in all; may break off.
+type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
 
 impl Plan {
     /// Writes the output. `progress` is told the bytes done and the bytes in all.
@@ -32,10 +38,7 @@ impl Plan {
     ///
     /// # Errors
     /// As [`Plan::write`]; S109 after a break.
-    pub fn write_until(
-        &self,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-    ) -> Result<ConvertReport> {
+    pub fn write_until(&self, progress: Progress<'_>) -> Result<ConvertReport> {
         let parent = output::parent(&self.output)?;
         let failed = |error: &std::io::Error| output::unwritable(&self.output, error);
         // Beside the output, so that the last step is a rename; private until then, and gone when dropped.
@@ -46,12 +49,9 @@ impl Plan {
         // A directory of its own inside gets the permissions of the user's umask.
         let finished = scratch.path().join("head");
         fs_err::create_dir(&finished).map_err(|error| failed(&error))?;
-        let bytes = self.write_tensors(&finished.join("model.safetensors"), progress)?;
-        let text = config::text(&self.config);
-        write_file(&finished.join("config.json"), |file| {
-            file.write_all(text.as_bytes())
-        })
-        .map_err(|error| failed(&error))?;
+        let (bytes, config) = self.write_weights(&finished, progress)?;
+        fs_err::write(finished.join("config.json"), config::text(&config))
+            .map_err(|error| failed(&error))?;
         self.read_back(&finished)?;
         output::publish(
             &finished,
@@ -59,10 +59,9 @@ impl Plan {
             &scratch.path().join("replaced"),
             self.force,
         )?;
-        // The rename itself has to reach the disk too; where a directory cannot be synced there is nothing to be done.
-        let _ = fs_err::File::open(&parent).and_then(|directory| directory.sync_all());
         Ok(ConvertReport {
             output: self.output.clone(),
+            target: self.target,
             bytes,
             rows: self.rows.clone(),
             dropped: self.dropped.clone(),
@@ -71,40 +70,67 @@ impl Plan {
         })
     }
 
-    /// `model.safetensors`, straight from the source's mapping; gives its size.
-    fn write_tensors(
+    /// The weights, and beside the writing the digests of the source; gives the size of the file and the whole config.
+    fn write_weights(
         &self,
-        path: &Path,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-    ) -> Result<u64> {
+        directory: &Path,
+        progress: Progress<'_>,
+    ) -> Result<(u64, Map<String, Value>)> {
+        let used = provenance::used(self.speculator.checkpoint(), &self.rows);
+        let stop = AtomicBool::new(false);
+        let (written, digests) = std::thread::scope(|scope| {
+            let digests = scope.spawn(|| -> Option<Vec<String>> {
+                used.iter()
+                    .map(|(_, bytes)| digest::sha256_until(bytes, &stop))
+                    .collect()
+            });
+            let written = self.write_tensors(&directory.join("model.safetensors"), progress);
+            if written.is_err() {
+                stop.store(true, Ordering::Relaxed);
+            }
+            (written, digests.join())
+        });
+        let mut config = self.config.clone();
+        // Without digests the writing has failed, and says why.
+        if let Ok(Some(digests)) = digests {
+            provenance::add_digests(&mut config, digests);
+        }
+        Ok((written?, config))
+    }
+
+    /// `model.safetensors`, straight from the source's mapping; gives its size.
+    fn write_tensors(&self, path: &Path, progress: Progress<'_>) -> Result<u64> {
         let header = self.header();
         let total = self.total_bytes();
+        let sources = self.sources();
         let (mut done, mut stopped) = (0, false);
-        write_file(path, |file| {
+        let mut write = || -> std::io::Result<()> {
+            let mut file = fs_err::File::create_new(path)?;
             file.write_all(&header)?;
             for row in &self.rows {
-                for chunk in self.data(row).chunks(CHUNK) {
-                    file.write_all(chunk)?;
-                    done += chunk.len() as u64;
-                    if progress(done, total).is_break() {
-                        stopped = true;
-                        return Ok(());
+                sources.stream(row, CHUNK, &mut |bytes| {
+                    file.write_all(bytes)?;
+                    done += bytes.len() as u64;
+                    stopped = progress(done, total).is_break();
+                    if stopped {
+                        return Err(std::io::Error::other("interrupted"));
                     }
-                }
+                    Ok(())
+                })?;
             }
             Ok(())
-        })
-        .map_err(|error| output::unwritable(&self.output, &error))?;
-        if stopped {
-            return Err(Diagnostic::error(
+        };
+        match write() {
+            Ok(()) => Ok(header.len() as u64 + total),
+            Err(_) if stopped => Err(Diagnostic::error(
                 codes::OUTPUT_UNWRITABLE,
                 "the conversion was interrupted",
             )
             .at(Place::file(&self.output))
             .note("nothing was written there")
-            .into());
+            .into()),
+            Err(error) => Err(output::unwritable(&self.output, &error).into()),
         }
-        Ok(header.len() as u64 + total)
     }
 
     /// Length and header: fields in the order of the data, padded with spaces to eight bytes, as the reference library
@@ -133,7 +159,7 @@ impl Plan {
             strict: true,
             ..ReadOptions::default()
         };
-        let written = Head::resolve(Checkpoint::open(dir)?, Some(&self.facts), &options)?;
+        let written = Speculator::resolve(Checkpoint::open(dir)?, Some(&self.facts), &options)?;
         let differs = |what: String| {
             Diagnostic::error(
                 codes::OUTPUT_UNWRITABLE,
@@ -142,33 +168,44 @@ impl Plan {
             .at(Place::file(&self.output))
             .note("this is a fault of the program or of the disk; nothing was left at the output")
         };
-        if written.description != self.description {
+        if written.description() != self.description {
             return Err(differs("its config".to_owned()).into());
         }
-        if written.vocabulary_map()? != self.head.vocabulary_map()? {
+        if written.vocabulary_map() != self.map.as_ref() {
             return Err(differs("its vocabulary map".to_owned()).into());
         }
-        if written.checkpoint.names().count() != self.rows.len() {
+        if written.checkpoint().names().count() != self.rows.len() {
             return Err(differs("the number of tensors".to_owned()).into());
         }
-        for row in &self.rows {
-            let same = written.tensor(&row.destination).is_some_and(|view| {
-                view.dtype == row.dtype && view.shape == row.shape && view.data == self.data(row)
-            });
-            if !same {
-                return Err(differs(format!("`{}`", row.destination)).into());
-            }
+        let differing = self
+            .rows
+            .par_iter()
+            .find_first(|row| !self.is_written(row, written.checkpoint()));
+        match differing {
+            Some(row) => Err(differs(format!("`{}`", row.destination)).into()),
+            None => Ok(()),
         }
-        Ok(())
     }
-}
 
-/// Creates, fills and syncs a file.
-fn write_file(
-    path: &Path,
-    fill: impl FnOnce(&mut fs_err::File) -> std::io::Result<()>,
-) -> std::io::Result<()> {
-    let mut file = fs_err::File::create_new(path)?;
-    fill(&mut file)?;
-    file.sync_all()
+    /// Whether a row is in the output, byte for byte.
+    fn is_written(&self, row: &Row, written: &Checkpoint) -> bool {
+        let Some(view) = written
+            .tensor(&row.destination)
+            .filter(|view| view.dtype == row.dtype && view.shape == row.shape)
+        else {
+            return false;
+        };
+        let mut at = 0;
+        let compared = self.sources().stream(row, CHUNK, &mut |bytes| {
+            let end = at + bytes.len();
+            let same = view.data.get(at..end) == Some(bytes);
+            at = end;
+            if same {
+                Ok(())
+            } else {
+                Err(std::io::Error::other("differs"))
+            }
+        });
+        compared.is_ok() && at == view.data.len()
+    }
 }

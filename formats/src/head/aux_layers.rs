@@ -7,6 +7,7 @@
 use super::layout::Origin;
 use super::open::Resolver;
 use crate::codes;
+use crate::convert::provenance;
 use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
 use crate::options::AuxConvention;
@@ -113,6 +114,9 @@ impl Resolver<'_> {
             ));
             return Some(shifted);
         }
+        if let Some(recorded) = self.recorded_ids() {
+            return Some(recorded);
+        }
         let top = self.root.usize_list(KEY);
         let top = self.keep(top).flatten().filter(|ids| !ids.is_empty());
         let nested = self.root.usize_list(NESTED);
@@ -159,6 +163,30 @@ impl Resolver<'_> {
             return Some(ids);
         }
         Some(self.interpret(&ids, is_nested))
+    }
+
+    /// Ids that the converter which wrote a foreign layout recorded, as long as the config still says the same.
+    fn recorded_ids(&mut self) -> Option<Vec<usize>> {
+        let recorded = self.recorded(provenance::AUX_LAYERS)?.as_array()?;
+        let ids: Vec<usize> = recorded
+            .iter()
+            .filter_map(|id| usize::try_from(id.as_u64()?).ok())
+            .collect();
+        let written = self.root.usize_list(NESTED).ok()?;
+        let top = self.root.usize_list(KEY).ok()?;
+        let agrees = match written {
+            Some(written) => shift(&written, AuxConvention::Output) == ids,
+            None => top.is_none() && !ids.is_empty(),
+        };
+        if !agrees || self.options.aux_convention.is_some() {
+            return None;
+        }
+        self.decisions.push(Decision::settled(
+            KEY,
+            format!("{ids:?}"),
+            "the converter that wrote the checkpoint recorded them as layers that have run",
+        ));
+        Some(ids)
     }
 
     /// Applies the convention that position, origin and values speak for.

@@ -7,11 +7,15 @@
 use safetensors::Dtype;
 
 use super::open::Resolver;
-use super::{DraftLayer, HeadDescription, shapes};
+use super::{DraftLayer, HeadDescription};
 use crate::codes;
+use crate::convert::provenance;
 use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
+use crate::expected;
+use crate::options::RopeOverride;
 use crate::rope::Rope;
+use crate::speculator::Algorithm;
 use crate::verifier::{FloatType, float_type, hidden_act};
 
 impl Resolver<'_> {
@@ -46,7 +50,11 @@ impl Resolver<'_> {
         let act = hidden_act(&self.decoder);
         let hidden_act = self.keep(act)?;
         let draft_vocab_size = draft_vocab_size?;
+        let algorithm = self.algorithm();
+        let mask_token_id = self.mask_token_id(algorithm);
         let mut description = HeadDescription {
+            algorithm,
+            mask_token_id,
             draft_layer: draft_layer?,
             num_hidden_layers: num_hidden_layers?,
             hidden_size,
@@ -77,6 +85,30 @@ impl Resolver<'_> {
         self.input_norms(&mut description);
         self.embeddings(&description);
         Some(description)
+    }
+
+    /// What the config declares; in foreign layouts the learned state for tokens not drafted yet gives P-EAGLE away.
+    fn algorithm(&self) -> Algorithm {
+        match self.root.str("speculators_model_type").ok().flatten() {
+            Some("peagle") => Algorithm::PEagle,
+            Some(_) => Algorithm::Eagle3,
+            None if self.has("mask_hidden") => Algorithm::PEagle,
+            None => Algorithm::Eagle3,
+        }
+    }
+
+    /// The token P-EAGLE reads where none is drafted yet. SpecForge calls it `ptd_token_id`, vLLM `pard_token`.
+    fn mask_token_id(&mut self, algorithm: Algorithm) -> Option<usize> {
+        if algorithm != Algorithm::PEagle {
+            return None;
+        }
+        for key in ["mask_token_id", "ptd_token_id", "pard_token"] {
+            let written = self.root.usize(key);
+            if let Some(written) = self.keep(written).flatten() {
+                return Some(written);
+            }
+        }
+        None
     }
 
     fn not_quantized(&mut self) {
@@ -177,14 +209,35 @@ impl Resolver<'_> {
     fn rope(&mut self) -> Option<Rope> {
         let read = Rope::from_config(&self.decoder);
         let (mut rope, mut decisions) = self.keep(read)?;
-        if let Some(theta) = self.options.rope_theta {
-            decisions.retain(|decision| !decision.subject.ends_with("rope_theta"));
+        if let Some(given) = self.options.rope {
+            let verifier = self.verifier.and_then(|verifier| verifier.rope.clone());
+            let (taken, value) = match given {
+                RopeOverride::Theta(theta) => (Rope { theta, ..rope }, format!("theta {theta}")),
+                RopeOverride::Plain => {
+                    (Rope::plain(10_000.0), "theta 10000, no scaling".to_owned())
+                }
+                RopeOverride::Verifier => match verifier {
+                    Some(rope) => (rope, "the verifier's".to_owned()),
+                    None => {
+                        self.problems.push(
+                            Diagnostic::error(
+                                codes::VERIFIER_UNSUPPORTED,
+                                "the verifier's rotary embedding is wanted, but is not known",
+                            )
+                            .at(self.decoder.place("rope_theta"))
+                            .note("either no verifier was named, or its config has a type of scaling that is not supported"),
+                        );
+                        return None;
+                    }
+                },
+            };
+            decisions.clear();
             decisions.push(Decision::settled(
-                "rope_theta",
-                theta,
+                "rope_parameters",
+                value,
                 "given by the caller",
             ));
-            rope.theta = theta;
+            rope = taken;
         }
         self.decisions.append(&mut decisions);
         Some(rope)
@@ -279,14 +332,14 @@ impl Resolver<'_> {
             .iter()
             .filter_map(|name| self.view(name))
             .map(|view| view.dtype)
-            .filter(|dtype| shapes::is_float(*dtype))
+            .filter(|dtype| expected::is_float(*dtype))
             .collect();
         found.sort_unstable();
         found.dedup();
         let main = self
             .view("fc.weight")
             .map(|view| view.dtype)
-            .filter(|dtype| shapes::is_float(*dtype));
+            .filter(|dtype| expected::is_float(*dtype));
         let main = match main.or(found.last().copied()) {
             Some(Dtype::F16) => FloatType::Float16,
             Some(Dtype::BF16) => FloatType::Bfloat16,
@@ -320,10 +373,15 @@ impl Resolver<'_> {
 
     /// Whatever is wrong with the proposal methods is for validation to say; a head drafts without them.
     fn speculative_tokens(&self) -> usize {
+        let recorded = || self.recorded(provenance::SPECULATIVE_TOKENS)?.as_u64();
         let methods = self.root.get("speculators_config.proposal_methods");
         let tokens =
             methods.and_then(|methods| methods.get(0)?.get("speculative_tokens")?.as_u64());
+        // P-EAGLE drafts as many tokens in one pass as it was trained on.
+        let depths = || self.root.get("num_depths")?.as_u64();
         tokens
+            .or_else(depths)
+            .or_else(recorded)
             .and_then(|tokens| usize::try_from(tokens).ok())
             .filter(|tokens| *tokens > 0)
             .unwrap_or(3)

@@ -1,9 +1,12 @@
 //! The switches of a head: norms and biases, which the config states and the tensors show.
 
+use serde_json::Value;
+
 use super::HeadDescription;
 use super::layout::Origin;
 use super::open::Resolver;
 use crate::codes;
+use crate::convert::provenance;
 use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
 
@@ -79,6 +82,11 @@ impl Resolver<'_> {
         let written = written.or(self.keep(exported).flatten()).unwrap_or(false);
         if !written || !matches!(self.origin, Origin::SpecForge | Origin::SafeAiLab) {
             return written;
+        }
+        if self.recorded(provenance::NORM_OUTPUT) == Some(&Value::Bool(true)) {
+            let reason = "the converter that wrote the checkpoint recorded that it means the fed-back output";
+            self.decisions.push(Decision::settled(KEY, true, reason));
+            return true;
         }
         // SpecForge wrote true for ordinary heads until September 2026, meaning the norm before lm_head that all have.
         // Its heads of the later kind, where the flag has today's meaning, also normalize the states before fc.

@@ -66,10 +66,10 @@ const PREFIXES: [&str; 3] = ["module.", "draft_model.", "model."];
 pub(crate) fn recognize(checkpoint: &Checkpoint) -> Result<Recognized, Vec<Diagnostic>> {
     let root = checkpoint.config().root();
     if let Some(kind) = root.str("speculators_model_type")? {
-        if kind != "eagle3" {
+        if kind != "eagle3" && kind != "peagle" {
             return Err(Diagnostic::error(
                 codes::LAYOUT_UNKNOWN,
-                format!("the head is of kind `{kind}`, and this version reads `eagle3` only"),
+                format!("the head is of kind `{kind}`, not an EAGLE-3 head"),
             )
             .at(root.place("speculators_model_type"))
             .into());
@@ -240,7 +240,12 @@ impl Recognized {
     }
 }
 
-/// The name without wrappers' prefixes, and those prefixes.
+/// The name without wrappers' prefixes.
+pub(crate) fn bare_name(name: &str) -> &str {
+    strip(name).1
+}
+
+/// Wrappers' prefixes, and the name without them.
 fn strip(name: &str) -> (&str, &str) {
     let mut bare = name;
     while let Some(rest) = PREFIXES.iter().find_map(|prefix| bare.strip_prefix(prefix)) {
@@ -292,8 +297,7 @@ fn other_kind(
     let any = |test: &dyn Fn(&str) -> bool| bare.iter().copied().find(|name| test(name));
     let with = |part: &'static str| any(&move |name| name.contains(part));
     let seen = |name: &str| format!("it has `{name}`");
-    let kinds: [(&str, Option<&str>); 11] = [
-        ("a P-EAGLE head", with("mask_hidden")),
+    let kinds: [(&str, Option<&str>); 10] = [
         (
             "a head with latent attention (MLA)",
             with("self_attn.q_a_proj").or(with("self_attn.kv_a_proj")),

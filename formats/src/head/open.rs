@@ -2,15 +2,18 @@
 
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::layout::{self, Origin, Recognized};
-use super::shapes;
 use super::{Head, HeadDescription, Layout};
 use crate::Result;
 use crate::checkpoint::{Checkpoint, TensorView};
 use crate::codes;
 use crate::config::Section;
+use crate::convert::provenance;
 use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Level};
+use crate::expected;
 use crate::options::ReadOptions;
 use crate::verifier::{VerifierConfig, VerifierFacts};
 use crate::vocabulary::{Maps, VocabularyMap};
@@ -57,13 +60,15 @@ impl Head {
     ) -> Result<Head> {
         let recognized = layout::recognize(&checkpoint)?;
         let (description, map, decisions) = resolve(&checkpoint, &recognized, verifier, options)?;
+        let slices_lm_head = slices_lm_head(&checkpoint, &recognized, &description, options);
         Ok(Head {
             layout: recognized.layout,
-            description,
             tensors: recognized.names,
             decisions,
             dropped: recognized.dropped,
+            slices_lm_head,
             map,
+            description,
             checkpoint,
         })
     }
@@ -77,11 +82,9 @@ impl Head {
     }
 
     /// Which verifier token each row of `lm_head` stands for; `None` when the vocabulary is not reduced.
-    ///
-    /// # Errors
-    /// None: the maps were checked when the head was opened.
-    pub fn vocabulary_map(&self) -> Result<Option<VocabularyMap>> {
-        Ok(self.map.clone())
+    #[must_use]
+    pub fn vocabulary_map(&self) -> Option<&VocabularyMap> {
+        self.map.as_ref()
     }
 
     /// The verifier the source names, in the speculators layout.
@@ -129,6 +132,13 @@ impl<'a> Resolver<'a> {
         self.view(canonical)
             .filter(|view| view.shape.len() == 2)
             .map(|view| view.shape[axis])
+    }
+
+    /// A fact that the converter which wrote a foreign layout recorded beside it.
+    pub fn recorded(&self, key: &str) -> Option<&'a Value> {
+        self.root
+            .get(&format!("{}.{key}", provenance::RECORDED))
+            .filter(|_| self.foreign())
     }
 
     pub fn foreign(&self) -> bool {
@@ -193,16 +203,25 @@ fn resolve(
         _ if description.aux_layer_ids.is_empty() => 3,
         _ => description.aux_layer_ids.len(),
     };
-    let expected = description.expected_tensors(auxiliary);
+    let mut expected = description.expected_tensors(auxiliary);
+    let sliced = slices_lm_head(checkpoint, recognized, &description, options);
+    if sliced {
+        let output = expected.iter_mut().find(|tensor| tensor.name == LM_HEAD);
+        output.into_iter().for_each(|output| {
+            output.shape[0] = description.vocab_size;
+            output.sum = "vocab_size, hidden_size".to_owned();
+        });
+    }
     let names: Vec<&str> = recognized.names.keys().map(String::as_str).collect();
     let names = names.into_iter().filter(|name| !resolver.accounted(name));
-    let found = shapes::compare(
+    let found = expected::compare(
         &expected,
         names,
         |name| resolver.view(name),
         &checkpoint.weights_place(),
     );
     resolver.problems.extend(found);
+    resolver.whole_lm_head(&description, sliced);
     resolver.fits_verifier(&description);
     let maps = Maps {
         d2t: resolver.view("d2t"),
@@ -213,7 +232,7 @@ fn resolve(
         place: checkpoint.weights_place(),
     };
     // A misshaped or missing `lm_head` leaves the number of draft tokens in doubt, and then the maps are not to blame.
-    let sound_rows = resolver.dimension("lm_head.weight", 0) == Some(description.draft_vocab_size);
+    let sound_rows = sliced || resolver.dimension(LM_HEAD, 0) == Some(description.draft_vocab_size);
     let map = if sound_rows {
         maps.resolve(&mut resolver.problems, &mut resolver.decisions)
     } else {
@@ -234,6 +253,24 @@ fn resolve(
         return Err(resolver.problems);
     }
     Ok((description, map, resolver.decisions))
+}
+
+const LM_HEAD: &str = "lm_head.weight";
+
+/// Whether the caller wants rows of a whole output matrix, and it is one.
+fn slices_lm_head(
+    checkpoint: &Checkpoint,
+    recognized: &Recognized,
+    description: &HeadDescription,
+    options: &ReadOptions,
+) -> bool {
+    let output = recognized.names.get(LM_HEAD);
+    let rows = output
+        .and_then(|name| checkpoint.tensor(name))
+        .and_then(|view| view.shape.first().copied());
+    options.slice_lm_head
+        && rows == Some(description.vocab_size)
+        && description.draft_vocab_size < description.vocab_size
 }
 
 /// Problems after which looking at tensors is pointless.
@@ -257,6 +294,32 @@ impl Resolver<'_> {
                 && contradicted("MLP biases"))
             || ((name.starts_with("fc_norm.") || name == "input_norm.weight")
                 && contradicted("`norm_before_fc` and `fc_norm`"))
+    }
+
+    /// ModelOpt exports the verifier's whole output matrix where the draft has none of its own.
+    fn whole_lm_head(&mut self, description: &HeadDescription, sliced: bool) {
+        let rows = self.dimension(LM_HEAD, 0);
+        if sliced {
+            self.decisions.push(Decision::settled(
+                LM_HEAD,
+                format!(
+                    "{} of {} rows",
+                    description.draft_vocab_size, description.vocab_size
+                ),
+                "given by the caller; the rows are those of the vocabulary map",
+            ));
+        } else if rows == Some(description.vocab_size)
+            && rows != Some(description.draft_vocab_size)
+            && let Some(problem) = self.problems.iter_mut().find(|problem| {
+                problem.code == codes::TENSOR_SHAPE && problem.title.contains(LM_HEAD)
+            })
+        {
+            problem
+                .notes
+                .push("it has a row for each token of the verifier".to_owned());
+            problem.help =
+                Some("`--lm-head slice-to-draft` takes the rows of the vocabulary map".to_owned());
+        }
     }
 
     /// What head and verifier have to agree on.

@@ -202,7 +202,11 @@ impl Resolver<'_> {
     pub(super) fn draft_vocab_size(&mut self) -> Option<usize> {
         let written = self.root.usize("draft_vocab_size");
         let rows = self.dimension("lm_head.weight", 0);
-        match (self.keep(written)?, rows) {
+        let entries = self
+            .view("d2t")
+            .and_then(|view| view.shape.first().copied())
+            .filter(|_| self.options.slice_lm_head);
+        match (self.keep(written)?, entries.or(rows)) {
             (Some(written), _) => Some(written),
             (None, Some(rows)) => {
                 // Python assumes 32000 here, vLLM the whole vocabulary; the rows are what is there.

@@ -66,10 +66,7 @@ fn the_original_release_is_recognized_and_renamed() {
             .shape,
         [16, 2 * HIDDEN]
     );
-    assert_eq!(
-        head.vocabulary_map().unwrap().unwrap().draft_to_target[3],
-        6
-    );
+    assert_eq!(head.vocabulary_map().unwrap().draft_to_target[3], 6);
     assert_eq!(head.description.head_dim, 8);
 }
 
@@ -397,9 +394,29 @@ fn sliding_windows_follow_layer_types() {
 }
 
 #[test]
+fn a_learned_state_makes_a_head_a_parallel_drafter() {
+    let mut head = TinyHead::new();
+    head.float("mask_hidden", &[1, 1, 3 * HIDDEN]);
+    head.config["ptd_token_id"] = json!(7);
+    head.config["num_depths"] = json!(8);
+    let description = open(&head).unwrap().description;
+    assert_eq!(description.algorithm, Algorithm::PEagle);
+    assert_eq!(description.mask_token_id, Some(7));
+    assert_eq!(description.speculative_tokens, 8);
+
+    let mut head = TinyHead::speculators();
+    head.config["speculators_model_type"] = json!("peagle");
+    let problems = open(&head).unwrap_err();
+    assert!(
+        problems[0].title.contains("`mask_hidden` is missing"),
+        "{}",
+        problems[0].title
+    );
+}
+
+#[test]
 fn other_kinds_of_heads_are_refused_by_name() {
     for (tensor, name) in [
-        ("mask_hidden", "P-EAGLE"),
         ("midlayer.self_attn.q_a_proj.weight", "MLA"),
         ("markov_head.markov_w1.weight", "DSpark"),
         ("prefix_gru.weight_ih_l0", "Domino"),
@@ -417,9 +434,9 @@ fn other_kinds_of_heads_are_refused_by_name() {
     first.float("fc.weight", &[HIDDEN, 2 * HIDDEN]);
     first.float("layers.0.self_attn.q_proj.weight", &[16, HIDDEN]);
     assert!(open(&first).unwrap_err()[0].title.contains("EAGLE-1"));
-    let mut parallel = TinyHead::speculators();
-    parallel.config["speculators_model_type"] = json!("peagle");
-    assert!(open(&parallel).unwrap_err()[0].title.contains("peagle"));
+    let mut block = TinyHead::speculators();
+    block.config["speculators_model_type"] = json!("dflash");
+    assert!(open(&block).unwrap_err()[0].title.contains("dflash"));
 }
 
 #[test]

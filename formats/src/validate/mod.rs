@@ -290,20 +290,14 @@ fn judge_head(
     report: &mut ValidationReport,
 ) {
     report.diagnostics.extend(serving::aux_layers(head));
-    let map = match head.vocabulary_map() {
-        Ok(map) => map,
-        Err(found) => {
-            report.diagnostics.extend(found);
-            None
-        }
-    };
-    if let Some(map) = &map {
+    let map = head.vocabulary_map();
+    if let Some(map) = map {
         report.diagnostics.extend(maps::check(head, map));
     }
     if let Some((config, path)) = verifier {
         report
             .diagnostics
-            .extend(pairing::check(head, map.as_ref(), config, path));
+            .extend(pairing::check(head, map, config, path));
     }
 }
 

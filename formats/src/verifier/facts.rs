@@ -8,6 +8,7 @@ use std::path::Path;
 use super::VerifierConfig;
 use crate::config::{ConfigFile, Section};
 use crate::diagnostic::Diagnostic;
+use crate::rope::Rope;
 use crate::{Result, checkpoint, codes};
 
 /// What a head depends on.
@@ -19,6 +20,8 @@ pub(crate) struct VerifierFacts {
     pub num_hidden_layers: usize,
     pub max_position_embeddings: usize,
     pub rms_norm_eps: Option<f64>,
+    /// The rotary embedding, if its type is one this version knows.
+    pub rope: Option<Rope>,
     pub bos_token_id: Option<usize>,
     pub eos_token_ids: Vec<u32>,
 }
@@ -71,6 +74,7 @@ impl VerifierFacts {
             num_hidden_layers,
             max_position_embeddings: section.usize("max_position_embeddings")?.unwrap_or(0),
             rms_norm_eps: section.f64("rms_norm_eps")?,
+            rope: Rope::from_config(&section).ok().map(|(rope, _)| rope),
             bos_token_id: section.usize("bos_token_id")?,
             eos_token_ids: eos
                 .unwrap_or_default()
@@ -90,6 +94,7 @@ impl From<&VerifierConfig> for VerifierFacts {
             num_hidden_layers: config.num_hidden_layers,
             max_position_embeddings: config.max_position_embeddings,
             rms_norm_eps: Some(config.rms_norm_eps),
+            rope: Some(config.rope.clone()),
             bos_token_id: None,
             eos_token_ids: config.eos_token_ids.clone(),
         }

@@ -1,6 +1,6 @@
 //! Whether a head belongs to a verifier.
 
-use speculators_formats::{Diagnostic, Head, Place, codes};
+use speculators_formats::{Algorithm, Diagnostic, Head, Place, codes};
 
 use crate::models::verifier::Verifier;
 
@@ -10,6 +10,13 @@ pub(super) fn misfits(head: &Head, verifier: &Verifier) -> Vec<Diagnostic> {
     let error =
         |code, title| Diagnostic::error(code, title).at(Place::file(head.checkpoint.root()));
     let mut found = Vec::new();
+    if description.algorithm != Algorithm::Eagle3 {
+        let title = format!(
+            "the head is of kind `{}`, and only `eagle3` heads can be run here",
+            description.algorithm
+        );
+        found.push(error(codes::LAYOUT_UNKNOWN, title));
+    }
     if description.target_hidden_size != config.hidden_size {
         let title = format!(
             "the head reads a hidden size of {}, the verifier has {}",

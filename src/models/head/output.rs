@@ -16,7 +16,7 @@ pub(super) fn output(
     verifier: &Verifier,
 ) -> Result<(Arc<Linear>, Option<Vec<u32>>)> {
     let description = &head.description;
-    match head.vocabulary_map()? {
+    match head.vocabulary_map() {
         Some(map) => {
             let mut order: Vec<usize> = (0..map.draft_to_target.len()).collect();
             order.sort_by_key(|draft| map.draft_to_target[*draft]);

@@ -1,0 +1,253 @@
+//! EAGLE-3 and P-EAGLE heads to the speculators layout.
+
+use safetensors::Dtype;
+use serde_json::{Map, Value};
+
+use super::{Draft, Embedding, FcBias, Job, Origin, Piece, Row, config};
+use crate::Result;
+use crate::checkpoint::TensorView;
+use crate::codes;
+use crate::decision::Decision;
+use crate::diagnostic::Diagnostic;
+use crate::head::{Dropped, Head, HeadDescription};
+use crate::rope::RopeScaling;
+use crate::speculator::Description;
+use crate::verifier;
+use crate::vocabulary::VocabularyMap;
+
+/// Decides the output.
+///
+/// # Errors
+/// S412 for a bias after `fc` that is not zero; what is wrong with an embedding that has to come from the verifier.
+pub(super) fn draft(head: &Head, job: &Job<'_>) -> Result<Draft> {
+    let mut draft = Draft {
+        description: Description::Eagle3(head.description.clone()),
+        map: head.vocabulary_map().cloned(),
+        rows: Vec::new(),
+        dropped: head.dropped.clone(),
+        decisions: head.decisions.clone(),
+        config: Map::new(),
+    };
+    let mut description = settle(head, job, &mut draft)?;
+    if description.fc_bias {
+        drop_fc_bias(head, job, &mut draft)?;
+        description.fc_bias = false;
+    }
+    lay_out(head, job, &mut draft)?;
+    description.own_embeddings = draft
+        .rows
+        .iter()
+        .any(|row| row.destination == "embed_tokens.weight");
+    drop_config_keys(head, &mut draft.decisions);
+    draft.config = config::build(head, &description, job);
+    draft.description = Description::Eagle3(description);
+    Ok(draft)
+}
+
+/// Adapts the description to what the request, the runtimes and the verifier ask for.
+pub(super) fn settle(head: &Head, job: &Job<'_>, draft: &mut Draft) -> Result<HeadDescription> {
+    let mut description = head.description.clone();
+    if let Some(tokens) = job.request.speculative_tokens {
+        description.speculative_tokens = tokens;
+    }
+    if let Some(dtype) = job.request.dtype {
+        description.dtype = dtype;
+    }
+    let (own, verifier) = (
+        description.max_position_embeddings,
+        job.facts.max_position_embeddings,
+    );
+    if own < verifier {
+        // Runtimes size their tables by it; a head that states less than its verifier fails on long texts.
+        if matches!(description.rope.scaling, RopeScaling::Dynamic { .. }) {
+            let reason =
+                "raising it to the verifier's would change the frequencies of dynamic scaling";
+            draft
+                .decisions
+                .push(Decision::settled("max_position_embeddings", own, reason));
+        } else {
+            let reason = format!("the source says {own}; the verifier serves texts of {verifier}");
+            draft.decisions.push(Decision::settled(
+                "max_position_embeddings",
+                verifier,
+                reason,
+            ));
+            description.max_position_embeddings = verifier;
+        }
+    }
+    Ok(description)
+}
+
+/// A zero bias may go; another one has no place.
+fn drop_fc_bias(head: &Head, job: &Job<'_>, draft: &mut Draft) -> Result<()> {
+    let bias = head.tensor("fc.bias");
+    if !may_go(bias, job) {
+        return Err(Diagnostic::error(
+            codes::NOT_REPRESENTABLE,
+            "`fc` has a bias, and the speculators layout has no place for one",
+        )
+        .at(head
+            .checkpoint
+            .place(bias.map_or("fc.bias", |bias| bias.name)))
+        .note("neither vLLM nor the Python package adds a bias after `fc`")
+        .help("SGLang adds one: `--to sglang` keeps it")
+        .into());
+    }
+    draft.dropped.push(Dropped {
+        name: bias.map_or("fc.bias", |bias| bias.name).to_owned(),
+        reason: "it is zero throughout, and the layout has no place for it".to_owned(),
+    });
+    Ok(())
+}
+
+/// Whether a bias changes nothing and the caller lets it go then.
+pub(super) fn may_go(bias: Option<TensorView<'_>>, job: &Job<'_>) -> bool {
+    let zero = bias.is_none_or(|bias| bias.data.iter().all(|byte| *byte == 0));
+    zero && job.request.fc_bias == FcBias::ZeroMayGo
+}
+
+/// The rows under canonical names.
+pub(super) fn lay_out(head: &Head, job: &Job<'_>, draft: &mut Draft) -> Result<()> {
+    let map = draft.map.clone();
+    for (canonical, source) in &head.tensors {
+        let Some(view) = head.tensor(canonical) else {
+            continue;
+        };
+        match canonical.as_str() {
+            "fc.bias" if draft.dropped.iter().any(|dropped| dropped.name == *source) => {}
+            // Below, from the map.
+            "d2t" | "t2d" if map.is_some() => {}
+            "d2t" | "t2d" => draft.dropped.push(Dropped {
+                name: source.clone(),
+                reason: "the vocabulary is not reduced, and loaders expect no map then".to_owned(),
+            }),
+            "embed_tokens.weight" if job.request.embedding != Embedding::Own => {
+                if job.request.embedding == Embedding::Drop {
+                    embedding_fits(head)?;
+                }
+                draft.dropped.push(Dropped {
+                    name: source.clone(),
+                    reason: "the caller wants the verifier's embedding".to_owned(),
+                });
+            }
+            "lm_head.weight" if head.slices_lm_head => {
+                let targets = map.as_ref().map_or(&[][..], |map| &map.draft_to_target);
+                let rows = targets.iter().map(|target| *target as usize);
+                draft.rows.push(Row::assembled(
+                    source.clone(),
+                    canonical.clone(),
+                    view.dtype,
+                    vec![targets.len(), view.shape[1]],
+                    vec![Piece::rows(Origin::Source, &view, rows)],
+                ));
+            }
+            _ => draft
+                .rows
+                .push(Row::copied(Origin::Source, &view, canonical)),
+        }
+    }
+    if job.request.embedding == Embedding::Verifier {
+        draft
+            .rows
+            .push(verifier_embedding(head, job, &mut draft.decisions)?);
+    }
+    if let Some(map) = map {
+        draft.rows.extend(map_rows(head, &map));
+    }
+    Ok(())
+}
+
+/// The verifier's embedding fits only a head of its width.
+fn embedding_fits(head: &Head) -> Result<()> {
+    let (own, verifier) = (
+        head.description.hidden_size,
+        head.description.target_hidden_size,
+    );
+    if own == verifier {
+        return Ok(());
+    }
+    Err(Diagnostic::error(
+        codes::NOT_REPRESENTABLE,
+        format!("the head is {own} wide and the verifier {verifier}, so that the head needs its own embedding"),
+    )
+    .at(head.checkpoint.place("embed_tokens.weight"))
+    .help("keep it: leave out `--embed`")
+    .into())
+}
+
+fn verifier_embedding(head: &Head, job: &Job<'_>, decisions: &mut Vec<Decision>) -> Result<Row> {
+    embedding_fits(head)?;
+    let view = job
+        .verifier
+        .map(verifier::embedding)
+        .transpose()?
+        .ok_or_else(|| {
+            Diagnostic::error(codes::TENSOR_MISSING, "the verifier's weights are not open")
+        })?;
+    let wanted = [head.description.vocab_size, head.description.hidden_size];
+    if view.shape != wanted {
+        let title = format!(
+            "the verifier's embedding is {:?}, but the head needs {wanted:?}",
+            view.shape
+        );
+        return Err(Diagnostic::error(codes::TENSOR_SHAPE, title)
+            .at(crate::Place::tensor(view.path, view.name))
+            .into());
+    }
+    decisions.push(Decision::settled(
+        "embed_tokens.weight",
+        format!(
+            "the verifier's `{}`, {:?} {:?}",
+            view.name, view.dtype, view.shape
+        ),
+        "given by the caller",
+    ));
+    Ok(Row::copied(Origin::Verifier, &view, "embed_tokens.weight"))
+}
+
+/// `d2t` as offsets and `t2d` as a mask; as they are in the source where they are that already.
+pub(crate) fn map_rows(head: &Head, map: &VocabularyMap) -> Vec<Row> {
+    let offsets: Vec<u8> = map.offsets().flat_map(i64::to_le_bytes).collect();
+    let members: Vec<u8> = map.members().into_iter().map(u8::from).collect();
+    [
+        ("d2t", Dtype::I64, map.draft_to_target.len(), offsets),
+        ("t2d", Dtype::BOOL, map.vocab_size, members),
+    ]
+    .into_iter()
+    .map(|(name, dtype, length, bytes)| {
+        let source = head.tensors.get(name).cloned();
+        match head.tensor(name) {
+            Some(view) if view.dtype == dtype && view.data == bytes => {
+                Row::copied(Origin::Source, &view, name)
+            }
+            _ => Row::built(source, name, dtype, vec![length], bytes),
+        }
+    })
+    .collect()
+}
+
+/// Says which keys of the source's config have no place in the output.
+pub(super) fn drop_config_keys(head: &Head, decisions: &mut Vec<Decision>) {
+    let file = head.checkpoint.config();
+    let unknown = file
+        .value
+        .keys()
+        .filter(|key| !config::KNOWN_KEYS.contains(&key.as_str()));
+    let decoder = file
+        .value
+        .get("transformer_layer_config")
+        .and_then(Value::as_object);
+    let nested = decoder
+        .into_iter()
+        .flat_map(Map::keys)
+        .filter(|key| !config::KNOWN_KEYS.contains(&key.as_str()));
+    let nested = nested.map(|key| format!("transformer_layer_config.{key}"));
+    let reason =
+        "the layout to be written has no such key, and nothing this version knows depends on it";
+    decisions.extend(
+        unknown
+            .cloned()
+            .chain(nested)
+            .map(|key| Decision::settled(key, "left out", reason)),
+    );
+}

@@ -1,0 +1,221 @@
+//! A speculator of any kind: which algorithm a checkpoint holds, and the family of code that opens it.
+//!
+//! The families differ in tensors, configs and rules; what all have in common is asked here.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use crate::checkpoint::{Checkpoint, TensorView};
+use crate::decision::Decision;
+use crate::diagnostic::Diagnostic;
+use crate::head::{Dropped, Head, HeadDescription, Layout};
+use crate::options::ReadOptions;
+use crate::verifier::{VerifierConfig, VerifierFacts};
+use crate::vocabulary::VocabularyMap;
+use crate::{Result, codes};
+
+mod recognize;
+
+/// How a head drafts: the value of `speculators_model_type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Algorithm {
+    /// EAGLE-1, EAGLE-2 and HASS: one state of the verifier, its output matrix.
+    Eagle,
+    /// EAGLE-3 and 3.1: several states of the verifier, an output matrix of its own.
+    Eagle3,
+    /// P-EAGLE: EAGLE-3 that drafts all tokens in one pass, from a mask token and a learned state.
+    PEagle,
+    /// DFlash: a block of masked tokens is filled in one pass.
+    DFlash,
+    /// DFlash with convolutions and a selector over candidates.
+    DFlash2,
+    /// DFlash with a Markov bias and a confidence head.
+    DSpark,
+    /// DFlash with a low-rank refiner.
+    XPress,
+    /// The multi-token-prediction layer of a verifier.
+    Mtp,
+}
+
+impl Algorithm {
+    /// All of them.
+    pub const ALL: [Algorithm; 8] = [
+        Algorithm::Eagle,
+        Algorithm::Eagle3,
+        Algorithm::PEagle,
+        Algorithm::DFlash,
+        Algorithm::DFlash2,
+        Algorithm::DSpark,
+        Algorithm::XPress,
+        Algorithm::Mtp,
+    ];
+
+    /// The value of `speculators_model_type`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Algorithm::Eagle => "eagle",
+            Algorithm::Eagle3 => "eagle3",
+            Algorithm::PEagle => "peagle",
+            Algorithm::DFlash => "dflash",
+            Algorithm::DFlash2 => "dflash2",
+            Algorithm::DSpark => "dspark",
+            Algorithm::XPress => "xpress",
+            Algorithm::Mtp => "mtp",
+        }
+    }
+}
+
+impl std::fmt::Display for Algorithm {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Algorithm {
+    type Err = ();
+
+    fn from_str(name: &str) -> std::result::Result<Algorithm, ()> {
+        Algorithm::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.as_str() == name)
+            .ok_or(())
+    }
+}
+
+/// A speculator opened from disk.
+#[derive(Debug)]
+pub enum Speculator {
+    /// EAGLE-3 or P-EAGLE.
+    Eagle3(Head),
+}
+
+/// What a speculator is, independent of layout.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Description {
+    /// EAGLE-3 or P-EAGLE.
+    Eagle3(HeadDescription),
+}
+
+impl Description {
+    /// The description of an EAGLE-3 or P-EAGLE head, if it is one.
+    #[must_use]
+    pub fn head(&self) -> Option<&HeadDescription> {
+        match self {
+            Description::Eagle3(head) => Some(head),
+        }
+    }
+}
+
+impl Speculator {
+    /// Opens a speculator of any kind and layout this version knows.
+    ///
+    /// # Errors
+    /// Every problem found in one run, as the family's own `open` reports them; S110 for a kind that is not known.
+    pub fn open(
+        path: &Path,
+        verifier: Option<&VerifierConfig>,
+        options: &ReadOptions,
+    ) -> Result<Speculator> {
+        let facts = verifier.map(VerifierFacts::from);
+        Speculator::resolve(Checkpoint::open(path)?, facts.as_ref(), options)
+    }
+
+    /// Resolves a checkpoint that is open already.
+    pub(crate) fn resolve(
+        checkpoint: Checkpoint,
+        verifier: Option<&VerifierFacts>,
+        options: &ReadOptions,
+    ) -> Result<Speculator> {
+        match recognize::algorithm(&checkpoint)? {
+            Algorithm::Eagle3 | Algorithm::PEagle => {
+                Head::resolve(checkpoint, verifier, options).map(Speculator::Eagle3)
+            }
+            other => Err(unread(&checkpoint, other).into()),
+        }
+    }
+
+    /// How it drafts.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        match self {
+            Speculator::Eagle3(head) => head.description.algorithm,
+        }
+    }
+
+    /// The files.
+    #[must_use]
+    pub fn checkpoint(&self) -> &Checkpoint {
+        match self {
+            Speculator::Eagle3(head) => &head.checkpoint,
+        }
+    }
+
+    /// Recognized layout.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        match self {
+            Speculator::Eagle3(head) => head.layout,
+        }
+    }
+
+    /// What it is, independent of layout.
+    #[must_use]
+    pub fn description(&self) -> Description {
+        match self {
+            Speculator::Eagle3(head) => Description::Eagle3(head.description.clone()),
+        }
+    }
+
+    /// Canonical (speculators) tensor name → name in the checkpoint.
+    #[must_use]
+    pub fn tensors(&self) -> &BTreeMap<String, String> {
+        match self {
+            Speculator::Eagle3(head) => &head.tensors,
+        }
+    }
+
+    /// What was resolved, with reasons.
+    #[must_use]
+    pub fn decisions(&self) -> &[Decision] {
+        match self {
+            Speculator::Eagle3(head) => &head.decisions,
+        }
+    }
+
+    /// Source tensors that are left out, with reasons.
+    #[must_use]
+    pub fn dropped(&self) -> &[Dropped] {
+        match self {
+            Speculator::Eagle3(head) => &head.dropped,
+        }
+    }
+
+    /// Which verifier token each draft token stands for; `None` when the vocabulary is not reduced.
+    #[must_use]
+    pub fn vocabulary_map(&self) -> Option<&VocabularyMap> {
+        match self {
+            Speculator::Eagle3(head) => head.vocabulary_map(),
+        }
+    }
+
+    /// A tensor by its canonical name, wherever the source keeps it.
+    #[must_use]
+    pub fn tensor(&self, canonical: &str) -> Option<TensorView<'_>> {
+        self.checkpoint().tensor(self.tensors().get(canonical)?)
+    }
+}
+
+/// S110 for an algorithm that is recognized and has no reader.
+fn unread(checkpoint: &Checkpoint, algorithm: Algorithm) -> Diagnostic {
+    Diagnostic::error(
+        codes::LAYOUT_UNKNOWN,
+        format!("the head is of kind `{algorithm}`, and this version does not read it"),
+    )
+    .at(checkpoint.config().place_of("speculators_model_type"))
+}
