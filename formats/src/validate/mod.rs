@@ -24,8 +24,9 @@ use crate::codes::{self, Code};
 use crate::config::ConfigFile;
 use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Level};
-use crate::head::{Head, HeadDescription, Layout};
+use crate::head::{Head, Layout};
 use crate::options::ReadOptions;
+use crate::speculator::{Description, Speculator};
 use crate::verifier::VerifierConfig;
 use crate::weights::PICKLES;
 
@@ -112,7 +113,7 @@ pub struct ValidationReport {
     /// Recognized layout, if the head could be opened.
     pub layout: Option<Layout>,
     /// The head, if it could be opened.
-    pub head: Option<HeadDescription>,
+    pub head: Option<Description>,
     /// What had to be resolved to open it.
     pub decisions: Vec<Decision>,
     /// Tensors in the files.
@@ -198,14 +199,18 @@ fn judge(
         Err(found) => (None, found),
     };
     let pair = config.as_ref().zip(verifier);
-    match Head::open(&dir, config.as_ref(), &options.read) {
-        Ok(head) => {
-            judge_contents(&head.checkpoint, options, step, report)?;
-            judge_head(&head, pair, report);
-            judge_runtime(options, head.checkpoint.config(), Some(&head), pair, report);
-            report.layout = Some(head.layout);
-            report.head = Some(head.description);
-            report.decisions = head.decisions;
+    match Speculator::open(&dir, config.as_ref(), &options.read) {
+        Ok(speculator) => {
+            let checkpoint = speculator.checkpoint();
+            judge_contents(checkpoint, options, step, report)?;
+            match &speculator {
+                Speculator::Eagle3(head) => judge_head(head, pair, report),
+            }
+            let config = checkpoint.config();
+            judge_runtime(options, config, Some(&speculator), pair, report);
+            report.layout = Some(speculator.layout());
+            report.head = Some(speculator.description());
+            report.decisions = speculator.decisions().to_vec();
         }
         Err(found) => {
             report.diagnostics.extend(found);
@@ -264,7 +269,7 @@ fn judge_contents(
 fn judge_runtime(
     options: &ValidateOptions,
     config: &ConfigFile,
-    head: Option<&Head>,
+    speculator: Option<&Speculator>,
     verifier: Option<(&VerifierConfig, &Path)>,
     report: &mut ValidationReport,
 ) {
@@ -275,7 +280,7 @@ fn judge_runtime(
     let subject = Subject {
         dir: &report.path,
         config,
-        head,
+        speculator,
         verifier,
     };
     let (about, found) = runtime::assess(runtime, &subject, sound);

@@ -2,16 +2,17 @@
 
 use super::{Assessment, Fit, Subject};
 use crate::head::{DraftLayer, Head};
+use crate::speculator::Algorithm;
 use crate::verifier::HiddenAct;
 
 const IDS: &str = "eagle_aux_hidden_state_layer_ids";
 
 pub(super) fn assess(subject: &Subject<'_>, out: &mut Assessment) {
     let before = out.findings.len();
-    if let Some(head) = subject.head {
+    if let Some(head) = subject.head() {
         represented(head, out);
     }
-    let possible = subject.head.is_some() && out.findings.len() == before;
+    let possible = subject.head().is_some() && out.findings.len() == before;
     let finding = out.refuse(
         "llama.cpp reads GGUF files, and this is a directory of safetensors".to_owned(),
         crate::Place::file(subject.dir),
@@ -21,7 +22,7 @@ pub(super) fn assess(subject: &Subject<'_>, out: &mut Assessment) {
             .notes
             .push("the head can be written as one: nothing in it is beyond the format".to_owned());
         finding.help = Some("convert it with `speculators convert --to gguf`".to_owned());
-    } else if subject.head.is_some() {
+    } else if subject.head().is_some() {
         finding
             .notes
             .push("the other findings say what keeps it from being written as one".to_owned());
@@ -66,6 +67,7 @@ fn represented(head: &Head, out: &mut Assessment) {
         );
     }
     let missing = [
+        (description.algorithm == Algorithm::PEagle, "mask_hidden"),
         (description.fc_norm, "fc_norm.0.weight"),
         (description.fc_bias, "fc.bias"),
         (

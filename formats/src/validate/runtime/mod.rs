@@ -24,6 +24,7 @@ use serde::Serialize;
 use crate::config::ConfigFile;
 use crate::diagnostic::{Diagnostic, Level};
 use crate::head::Head;
+use crate::speculator::Speculator;
 use crate::verifier::VerifierConfig;
 
 pub use assessment::Assumption;
@@ -100,10 +101,19 @@ pub(super) struct Subject<'a> {
     pub dir: &'a Path,
     /// Its config.
     pub config: &'a ConfigFile,
-    /// The head, if this version knows its kind and could open it.
-    pub head: Option<&'a Head>,
+    /// The speculator, if this version knows its kind and could open it.
+    pub speculator: Option<&'a Speculator>,
     /// The verifier, if one was given and could be read.
     pub verifier: Option<(&'a VerifierConfig, &'a Path)>,
+}
+
+impl<'a> Subject<'a> {
+    /// The head, if it is EAGLE-3 or P-EAGLE.
+    pub fn head(&self) -> Option<&'a Head> {
+        self.speculator.map(|speculator| match speculator {
+            Speculator::Eagle3(head) => head,
+        })
+    }
 }
 
 /// Holds a checkpoint against one runtime. `sound` is false where an error was found already.
@@ -125,7 +135,7 @@ pub(super) fn assess(
         .max();
     let loads = match worst {
         Some(Level::Error) => Loads::No,
-        _ if subject.head.is_none() || !sound => Loads::CouldNotTell,
+        _ if subject.speculator.is_none() || !sound => Loads::CouldNotTell,
         Some(Level::Warning) => Loads::WithFindings,
         _ => Loads::Yes,
     };

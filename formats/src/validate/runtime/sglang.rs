@@ -7,6 +7,7 @@
 use super::commands::{directory, verifier};
 use super::{Assessment, Fit, Subject};
 use crate::head::{DraftLayer, Head};
+use crate::speculator::Algorithm;
 use crate::verifier::HiddenAct;
 
 const IDS: &str = "eagle_aux_hidden_state_layer_ids";
@@ -17,7 +18,7 @@ pub(super) fn assess(subject: &Subject<'_>, out: &mut Assessment) {
     let root = subject.config.root();
     let speculators = root.get("speculators_model_type").is_some();
     let before = out.findings.len();
-    if let Some(head) = subject.head {
+    if let Some(head) = subject.head() {
         represented(head, out);
     }
     let possible = out.findings.len() == before;
@@ -30,12 +31,12 @@ pub(super) fn assess(subject: &Subject<'_>, out: &mut Assessment) {
             "it finds a config class by `model_type` and the head by `architectures`, and the layout has neither"
                 .to_owned(),
         );
-        if possible && subject.head.is_some() {
+        if possible && subject.head().is_some() {
             finding.help = Some(REMEDY.to_owned());
         }
         return;
     }
-    let Some(head) = subject.head else {
+    let Some(head) = subject.head() else {
         return; // another finding says what keeps the head from being opened
     };
     class(subject, out);
@@ -73,6 +74,13 @@ fn represented(head: &Head, out: &mut Assessment) {
         out.misplaced(
             "SGLang skips `input_norm.weight`: it has no norm over the joined states".to_owned(),
             place("input_norm.weight"),
+        );
+    }
+    if description.algorithm == Algorithm::PEagle {
+        out.misplaced(
+            "SGLang skips `mask_hidden`: it lets a head of this class draft one token after another"
+                .to_owned(),
+            place("mask_hidden"),
         );
     }
     if description.draft_layer == DraftLayer::Qwen3 {
@@ -146,7 +154,7 @@ fn class(subject: &Subject<'_>, out: &mut Assessment) {
     }
     if root.bool("tie_word_embeddings") == Ok(Some(true))
         && subject
-            .head
+            .head()
             .is_some_and(|head| head.tensors.contains_key("lm_head.weight"))
     {
         out.assume(
@@ -158,7 +166,7 @@ fn class(subject: &Subject<'_>, out: &mut Assessment) {
         );
     }
     if root.bool("bias") != Ok(Some(true))
-        && let Some(head) = subject.head
+        && let Some(head) = subject.head()
         && let Some(name) = head.tensors.get("fc.bias")
     {
         out.misplaced(

@@ -44,15 +44,6 @@ pub(super) fn check(subject: &Subject<'_>, kind: &str, out: &mut Assessment) {
 }
 
 fn peagle(root: &Section<'_>, out: &mut Assessment) {
-    if root.get("norm_before_residual").is_none() {
-        out.assume(
-            "norm_before_residual",
-            false,
-            Fit::Unknown,
-            root.place("speculators_model_type"),
-            "the config does not say; for this kind it takes false, for `eagle3` true",
-        );
-    }
     for key in ["fc_norm", "norm_output"] {
         if root.bool(key) == Ok(Some(true)) {
             out.stop(

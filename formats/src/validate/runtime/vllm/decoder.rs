@@ -99,7 +99,7 @@ fn rope(subject: &Subject<'_>, out: &mut Assessment) {
     if keys.iter().any(nested) {
         return;
     }
-    let fit = match subject.head {
+    let fit = match subject.head() {
         Some(head) => Fit::of(&DEFAULT, &head.description.rope.theta),
         None => Fit::Unknown,
     };

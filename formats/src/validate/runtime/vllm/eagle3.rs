@@ -1,17 +1,18 @@
-//! An EAGLE-3 head in vLLM: which states of the verifier it is given, which norms it runs, where its tensors go.
+//! An EAGLE-3 or P-EAGLE head in vLLM: which states of the verifier it is given, which norms it runs, where its tensors go.
 
 use safetensors::Dtype;
 
 use super::super::{Assessment, Fit, Subject};
 use crate::config::Section;
 use crate::head::{DraftLayer, Head, Layout};
+use crate::speculator::Algorithm;
 use crate::verifier::FloatType;
 
 const IDS: &str = "eagle_aux_hidden_state_layer_ids";
 
 /// Rules for the speculators layout.
 pub(super) fn check(subject: &Subject<'_>, out: &mut Assessment) {
-    let Some(head) = subject.head else {
+    let Some(head) = subject.head() else {
         return;
     };
     let root = subject.config.root();
@@ -104,36 +105,42 @@ pub(super) fn norms(subject: &Subject<'_>, head: &Head, out: &mut Assessment) {
     let root = subject.config.root();
     let description = &head.description;
     let written = |key: &str| root.bool(key).ok().flatten();
-    let speculators = head.layout == Layout::Speculators;
+    // The default of the layout is true for one kind only.
+    let default = head.layout == Layout::Speculators && description.algorithm == Algorithm::Eagle3;
     let flags = [
         (
             "norm_before_residual",
             description.norm_before_residual,
-            speculators,
+            default,
         ),
         ("norm_output", description.norm_output, false),
     ];
     for (key, has, default) in flags {
-        let taken = written(key).unwrap_or(default);
         let guessed = head
             .decisions
             .iter()
             .any(|decision| decision.guess && decision.subject == key);
-        let place = root.place(if written(key).is_some() {
-            key
-        } else {
-            "architectures"
-        });
-        if taken != has {
-            let reason = if written(key).is_some() {
-                "the config says so, and it reads the key as it stands"
-            } else {
-                "the config does not say at the top level, and this is its default"
-            };
-            out.assume(key, taken, Fit::Wrong(has.to_string()), place, reason);
-        } else if written(key).is_none() && guessed {
-            let reason = "the config does not say, and this is its default";
-            out.assume(key, taken, Fit::Unknown, place, reason);
+        match written(key) {
+            Some(taken) if taken != has => {
+                let reason = "the config says so, and it reads the key as it stands";
+                out.assume(
+                    key,
+                    taken,
+                    Fit::Wrong(has.to_string()),
+                    root.place(key),
+                    reason,
+                );
+            }
+            None if guessed || default != has => {
+                let fit = if guessed {
+                    Fit::Unknown
+                } else {
+                    Fit::Wrong(has.to_string())
+                };
+                let reason = "the config does not say at the top level, and this is its default";
+                out.assume(key, default, fit, root.place("architectures"), reason);
+            }
+            _ => {}
         }
     }
     let nested = root.bool("eagle_config.norm_before_fc").ok().flatten();
@@ -149,7 +156,8 @@ pub(super) fn norms(subject: &Subject<'_>, head: &Head, out: &mut Assessment) {
             reason,
         );
     }
-    if description.fc_norm && written("fc_norm") != Some(true) {
+    let read = description.algorithm == Algorithm::Eagle3;
+    if read && description.fc_norm && written("fc_norm") != Some(true) {
         out.misplaced(
             "vLLM has no place for `fc_norm.*`, because `fc_norm` is not set at the top of the config"
                 .to_owned(),

@@ -73,9 +73,11 @@ fn speculators(subject: &Subject<'_>, kind: &str, out: &mut Assessment) {
         );
     }
     decoder::check(subject, kind, out);
-    match kind {
-        "eagle3" => eagle3::check(subject, out),
-        _ => blocks::check(subject, kind, out),
+    if kind != "eagle3" {
+        blocks::check(subject, kind, out);
+    }
+    if matches!(kind, "eagle3" | "peagle") {
+        eagle3::check(subject, out);
     }
     let short = short_form(subject, out);
     let refused = out

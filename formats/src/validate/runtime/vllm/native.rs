@@ -4,6 +4,7 @@
 use super::super::{Assessment, Fit, Subject};
 use super::{command, eagle3};
 use crate::head::Head;
+use crate::speculator::Algorithm;
 
 const IDS: &str = "eagle_aux_hidden_state_layer_ids";
 
@@ -18,7 +19,7 @@ const ARCHITECTURES: [&str; 6] = [
 ];
 
 pub(super) fn assess(subject: &Subject<'_>, out: &mut Assessment) {
-    let Some(head) = subject.head else {
+    let Some(head) = subject.head() else {
         return; // another finding says what keeps the head from being opened
     };
     let root = subject.config.root();
@@ -54,7 +55,23 @@ pub(super) fn assess(subject: &Subject<'_>, out: &mut Assessment) {
     biases(subject, head, out);
     eagle3::tensors(subject, head, out);
     eagle3::shared(subject, head, out);
-    out.commands.push(command(subject, "eagle3", false));
+    let parallel = head.description.algorithm == Algorithm::PEagle;
+    if parallel
+        && ["mask_token_id", "pard_token", "ptd_token_id"]
+            .iter()
+            .all(|key| root.get(key).is_none())
+    {
+        out.stop(
+            "vLLM reads no mask token: `pard_token` is not set, nor any other name of it"
+                .to_owned(),
+            subject.config.place_of("architectures"),
+        )
+        .help = head
+            .description
+            .mask_token_id
+            .map(|token| format!("set `pard_token` to {token}"));
+    }
+    out.commands.push(command(subject, "eagle3", parallel));
 }
 
 /// `Eagle3` is put before a name that does not have it yet; what results has to be on the list.
