@@ -49,8 +49,9 @@ impl Checkpoint {
         let root = root.as_ref();
         directory(root)?;
         let mut problems = Vec::new();
-        let config =
-            ConfigFile::read(root.join("config.json")).map_err(|problem| problems.push(problem));
+        let config = ConfigFile::read(root.join("config.json"))
+            .map(unwrapped)
+            .map_err(|problem| problems.push(problem));
         let weights = Weights::open(root).map_err(|found| problems.extend(found));
         match (config, weights) {
             (Ok(config), Ok(weights)) => Ok(Checkpoint {
@@ -122,6 +123,29 @@ impl Checkpoint {
             _ => Place::file(self.root.join(index::FILE)),
         }
     }
+}
+
+/// vLLM keeps the config of a head under `model` in one of its own (`EAGLEConfig`); what stands beside it there wins.
+fn unwrapped(mut config: ConfigFile) -> ConfigFile {
+    let wrapper = matches!(
+        config
+            .value
+            .get("model_type")
+            .and_then(|kind| kind.as_str()),
+        Some("eagle" | "eagle3")
+    );
+    if wrapper && let Some(serde_json::Value::Object(model)) = config.value.remove("model") {
+        for (key, value) in model {
+            let absent = config
+                .value
+                .get(&key)
+                .is_none_or(serde_json::Value::is_null);
+            if absent || key == "model_type" {
+                config.value.insert(key, value);
+            }
+        }
+    }
+    config
 }
 
 /// `owner/name`, where there is no directory `owner` either.

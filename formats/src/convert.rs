@@ -20,6 +20,7 @@ use crate::{Checkpoint, Result, codes};
 
 mod cast;
 pub(crate) mod config;
+mod eagle1;
 mod eagle3;
 mod foreign;
 mod output;
@@ -204,6 +205,7 @@ pub fn plan(request: &ConvertRequest) -> Result<Plan> {
     let draft = match (&speculator, request.target) {
         (Speculator::Eagle3(head), Target::Speculators) => eagle3::draft(head, &job)?,
         (Speculator::Eagle3(head), target) => foreign::draft(head, target, &job)?,
+        (Speculator::Eagle(head), target) => eagle1::draft(head, target, &job)?,
     };
     Plan::close(speculator, verifier, facts, draft, request)
 }

@@ -15,6 +15,7 @@ mod aux_layers;
 mod describe;
 mod expect;
 mod flags;
+mod kinds;
 mod layout;
 mod open;
 mod sizes;

@@ -10,6 +10,7 @@ pub mod convert;
 pub mod decision;
 pub mod diagnostic;
 pub mod digest;
+pub mod eagle;
 pub mod expected;
 pub mod head;
 mod header;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::checkpoint::{Checkpoint, TensorView};
 use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
+use crate::eagle::{EagleDescription, EagleHead};
 use crate::head::{Dropped, Head, HeadDescription, Layout};
 use crate::options::ReadOptions;
 use crate::verifier::{VerifierConfig, VerifierFacts};
@@ -18,6 +19,8 @@ use crate::vocabulary::VocabularyMap;
 use crate::{Result, codes};
 
 mod recognize;
+
+pub(crate) use recognize::algorithm;
 
 /// How a head drafts: the value of `speculators_model_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -92,6 +95,8 @@ impl FromStr for Algorithm {
 pub enum Speculator {
     /// EAGLE-3 or P-EAGLE.
     Eagle3(Head),
+    /// EAGLE-1, EAGLE-2 or HASS.
+    Eagle(EagleHead),
 }
 
 /// What a speculator is, independent of layout.
@@ -100,6 +105,8 @@ pub enum Speculator {
 pub enum Description {
     /// EAGLE-3 or P-EAGLE.
     Eagle3(HeadDescription),
+    /// EAGLE-1, EAGLE-2 or HASS.
+    Eagle(EagleDescription),
 }
 
 impl Description {
@@ -108,6 +115,7 @@ impl Description {
     pub fn head(&self) -> Option<&HeadDescription> {
         match self {
             Description::Eagle3(head) => Some(head),
+            Description::Eagle(_) => None,
         }
     }
 }
@@ -132,9 +140,12 @@ impl Speculator {
         verifier: Option<&VerifierFacts>,
         options: &ReadOptions,
     ) -> Result<Speculator> {
-        match recognize::algorithm(&checkpoint)? {
+        match algorithm(&checkpoint)? {
             Algorithm::Eagle3 | Algorithm::PEagle => {
                 Head::resolve(checkpoint, verifier, options).map(Speculator::Eagle3)
+            }
+            Algorithm::Eagle => {
+                EagleHead::resolve(checkpoint, verifier, options).map(Speculator::Eagle)
             }
             other => Err(unread(&checkpoint, other).into()),
         }
@@ -145,6 +156,7 @@ impl Speculator {
     pub fn algorithm(&self) -> Algorithm {
         match self {
             Speculator::Eagle3(head) => head.description.algorithm,
+            Speculator::Eagle(_) => Algorithm::Eagle,
         }
     }
 
@@ -153,6 +165,7 @@ impl Speculator {
     pub fn checkpoint(&self) -> &Checkpoint {
         match self {
             Speculator::Eagle3(head) => &head.checkpoint,
+            Speculator::Eagle(head) => &head.checkpoint,
         }
     }
 
@@ -161,6 +174,7 @@ impl Speculator {
     pub fn layout(&self) -> Layout {
         match self {
             Speculator::Eagle3(head) => head.layout,
+            Speculator::Eagle(head) => head.layout,
         }
     }
 
@@ -169,6 +183,7 @@ impl Speculator {
     pub fn description(&self) -> Description {
         match self {
             Speculator::Eagle3(head) => Description::Eagle3(head.description.clone()),
+            Speculator::Eagle(head) => Description::Eagle(head.description.clone()),
         }
     }
 
@@ -177,6 +192,7 @@ impl Speculator {
     pub fn tensors(&self) -> &BTreeMap<String, String> {
         match self {
             Speculator::Eagle3(head) => &head.tensors,
+            Speculator::Eagle(head) => &head.tensors,
         }
     }
 
@@ -185,6 +201,7 @@ impl Speculator {
     pub fn decisions(&self) -> &[Decision] {
         match self {
             Speculator::Eagle3(head) => &head.decisions,
+            Speculator::Eagle(head) => &head.decisions,
         }
     }
 
@@ -193,6 +210,7 @@ impl Speculator {
     pub fn dropped(&self) -> &[Dropped] {
         match self {
             Speculator::Eagle3(head) => &head.dropped,
+            Speculator::Eagle(head) => &head.dropped,
         }
     }
 
@@ -201,6 +219,7 @@ impl Speculator {
     pub fn vocabulary_map(&self) -> Option<&VocabularyMap> {
         match self {
             Speculator::Eagle3(head) => head.vocabulary_map(),
+            Speculator::Eagle(_) => None,
         }
     }
 

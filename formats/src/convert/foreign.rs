@@ -228,5 +228,6 @@ pub(super) fn recorded(description: &Description) -> Value {
             provenance::NORM_OUTPUT: head.norm_output,
             provenance::SPECULATIVE_TOKENS: head.speculative_tokens,
         }),
+        Description::Eagle(_) => json!({}),
     }
 }

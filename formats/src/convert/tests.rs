@@ -1,6 +1,8 @@
 mod choices;
 mod foreign;
+mod round_trips;
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 

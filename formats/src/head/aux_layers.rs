@@ -196,7 +196,11 @@ impl Resolver<'_> {
         let default = layers.and_then(default_layers);
         let outputs_by_origin = matches!(
             self.origin,
-            Origin::ModelOpt | Origin::SpecForge | Origin::AngelSlim | Origin::TorchSpec
+            Origin::ModelOpt
+                | Origin::SpecForge
+                | Origin::AngelSlim
+                | Origin::TorchSpec
+                | Origin::TensorRtLlm
         );
         let writer = self.origin.name();
         let (taken, reason, guess) = if layers.is_some() && ids.iter().max().copied() == layers {
@@ -223,7 +227,7 @@ impl Resolver<'_> {
                 reason,
                 !matches!(
                     self.origin,
-                    Origin::ModelOpt | Origin::TorchSpec | Origin::AngelSlim
+                    Origin::ModelOpt | Origin::TorchSpec | Origin::AngelSlim | Origin::TensorRtLlm
                 ),
             )
         } else if outputs_by_origin && self.origin != Origin::SpecForge {

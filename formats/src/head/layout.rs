@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Layout;
+use super::{Layout, kinds};
 use crate::checkpoint::Checkpoint;
 use crate::codes;
 use crate::config::Section;
 use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Place};
+use crate::speculator::{self, Algorithm};
 
 /// A source tensor that is left out, and why that is right.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,6 +34,7 @@ pub(crate) enum Origin {
     AngelSlim,
     TorchSpec,
     Automodel,
+    TensorRtLlm,
 }
 
 impl Origin {
@@ -45,6 +47,7 @@ impl Origin {
             Origin::AngelSlim => "AngelSlim",
             Origin::TorchSpec => "TorchSpec",
             Origin::Automodel => "NeMo Automodel",
+            Origin::TensorRtLlm => "TensorRT-LLM",
         }
     }
 }
@@ -65,29 +68,29 @@ const PREFIXES: [&str; 3] = ["module.", "draft_model.", "model."];
 /// Recognizes the layout, or says what the checkpoint is instead.
 pub(crate) fn recognize(checkpoint: &Checkpoint) -> Result<Recognized, Vec<Diagnostic>> {
     let root = checkpoint.config().root();
-    if let Some(kind) = root.str("speculators_model_type")? {
-        if kind != "eagle3" && kind != "peagle" {
-            return Err(Diagnostic::error(
-                codes::LAYOUT_UNKNOWN,
-                format!("the head is of kind `{kind}`, not an EAGLE-3 head"),
-            )
-            .at(root.place("speculators_model_type"))
-            .into());
-        }
+    let algorithm = speculator::algorithm(checkpoint)?;
+    if !matches!(algorithm, Algorithm::Eagle3 | Algorithm::PEagle) {
+        let place = if root.get("speculators_model_type").is_some() {
+            root.place("speculators_model_type")
+        } else {
+            Place::file(checkpoint.root())
+        };
+        return Err(Diagnostic::error(
+            codes::LAYOUT_UNKNOWN,
+            format!("the head is of kind `{algorithm}`, not an EAGLE-3 head"),
+        )
+        .at(place)
+        .into());
+    }
+    if root.get("speculators_model_type").is_some() {
         return speculators(checkpoint);
     }
     let names: Vec<&str> = checkpoint.names().collect();
     let bare: Vec<&str> = names.iter().map(|name| strip(name).1).collect();
     let first_layer = bare.iter().any(|name| name.starts_with("midlayer."))
         || bare.contains(&"layers.0.hidden_norm.weight");
-    if let Some((what, evidence)) = other_kind(checkpoint, &bare, first_layer) {
-        return Err(Diagnostic::error(
-            codes::LAYOUT_UNKNOWN,
-            format!("this is {what}, not an EAGLE-3 head"),
-        )
-        .at(Place::file(checkpoint.root()))
-        .note(evidence)
-        .into());
+    if let Some(refusal) = kinds::refused(checkpoint, &bare, first_layer) {
+        return Err(refusal.into());
     }
     if !first_layer {
         let shown: Vec<String> = names
@@ -288,76 +291,6 @@ fn droppable(bare: &str) -> Option<&'static str> {
     }
 }
 
-/// Other things a directory may hold, by the tensors only they have.
-fn other_kind(
-    checkpoint: &Checkpoint,
-    bare: &[&str],
-    first_layer: bool,
-) -> Option<(&'static str, String)> {
-    let any = |test: &dyn Fn(&str) -> bool| bare.iter().copied().find(|name| test(name));
-    let with = |part: &'static str| any(&move |name| name.contains(part));
-    let seen = |name: &str| format!("it has `{name}`");
-    let kinds: [(&str, Option<&str>); 10] = [
-        (
-            "a head with latent attention (MLA)",
-            with("self_attn.q_a_proj").or(with("self_attn.kv_a_proj")),
-        ),
-        ("an EAGLE-4 head", with("efficient_lm_head")),
-        ("a DSpark head", with("markov_")),
-        ("a Domino head", with("prefix_gru")),
-        ("an EagleMedusa head", with("parallel_draft_heads")),
-        (
-            "an MTP head",
-            with("eh_proj").or(any(&|name| {
-                name.starts_with("mtp.") || name.starts_with("mtp_layers.")
-            })),
-        ),
-        (
-            "a DFlash head",
-            if first_layer {
-                None
-            } else {
-                any(&|name| name == "hidden_norm.weight")
-            },
-        ),
-        (
-            "a Medusa head",
-            any(&|name| {
-                name.starts_with("medusa_head") || name.starts_with(|c: char| c.is_ascii_digit())
-            }),
-        ),
-        (
-            "an MLP speculator",
-            any(&|name| name.starts_with("speculator.")),
-        ),
-        ("a head with early-exit columns", with("early_stop")),
-    ];
-    if let Some((kind, Some(name))) = kinds.into_iter().find(|(_, found)| found.is_some()) {
-        return Some((kind, seen(name)));
-    }
-    if first_layer {
-        return None;
-    }
-    let shape = |wanted: &str| {
-        let name = checkpoint.names().find(|name| strip(name).1 == wanted)?;
-        checkpoint.tensor(name).map(|view| view.shape.to_vec())
-    };
-    match (
-        shape("fc.weight").as_deref(),
-        shape("layers.1.input_layernorm.weight"),
-    ) {
-        (Some(&[out, inputs]), _) if inputs == 2 * out => Some((
-            "an EAGLE-1 or EAGLE-2 head",
-            format!("`fc.weight` is [{out}, {inputs}] and there is no `hidden_norm`"),
-        )),
-        (None, Some(_)) => Some((
-            "a complete language model",
-            "it has decoder layers and no `fc.weight`".to_owned(),
-        )),
-        _ => None,
-    }
-}
-
 fn origin(root: &Section<'_>, names: &[&str]) -> Origin {
     let has = |key: &str| root.get(key).is_some();
     let architectures = root
@@ -377,6 +310,8 @@ fn origin(root: &Section<'_>, names: &[&str]) -> Origin {
         .any(|key| has(&format!("eagle_config.{key}")))
     {
         Origin::ModelOpt
+    } else if architecture == "EAGLE3LlamaForCausalLM" {
+        Origin::TensorRtLlm
     } else if has("_torchspec_version") {
         Origin::TorchSpec
     } else if has("modal_type")
@@ -416,6 +351,7 @@ fn evidence(origin: Origin) -> &'static str {
         Origin::ModelOpt => "`eagle_config` has keys that only ModelOpt writes",
         Origin::AngelSlim => "the architecture or `modal_type` is one that only AngelSlim writes",
         Origin::TorchSpec => "the config has `_torchspec_version`",
+        Origin::TensorRtLlm => "the architecture is the one that TensorRT-LLM reads",
         Origin::Automodel => "the names or the architecture are those of NeMo Automodel",
     }
 }

@@ -418,7 +418,9 @@ fn a_learned_state_makes_a_head_a_parallel_drafter() {
 fn other_kinds_of_heads_are_refused_by_name() {
     for (tensor, name) in [
         ("midlayer.self_attn.q_a_proj.weight", "MLA"),
-        ("markov_head.markov_w1.weight", "DSpark"),
+        ("midlayer.self_attn.q_proj.weight_scale", "quantized"),
+        ("efficient_lm_head.weight", "EAGLE-4"),
+        ("layers.0.eh_proj.weight", "DeepSeek"),
         ("prefix_gru.weight_ih_l0", "Domino"),
     ] {
         let mut head = TinyHead::new();
@@ -426,14 +428,22 @@ fn other_kinds_of_heads_are_refused_by_name() {
         let problems = open(&head).unwrap_err();
         assert!(problems[0].title.contains(name), "{}", problems[0].title);
         assert_eq!(problems[0].code.0, 110);
+        assert!(
+            problems[0].help.is_some(),
+            "{name} without what would be needed"
+        );
     }
+    let mut medusa = TinyHead::new();
+    medusa.tensors.clear();
+    medusa.float("0.0.linear.weight", &[HIDDEN, HIDDEN]);
+    assert!(open(&medusa).unwrap_err()[0].title.contains("Medusa"));
     let mut first = TinyHead::new();
     first
         .tensors
         .retain(|name, _| !name.starts_with("midlayer"));
     first.float("fc.weight", &[HIDDEN, 2 * HIDDEN]);
     first.float("layers.0.self_attn.q_proj.weight", &[16, HIDDEN]);
-    assert!(open(&first).unwrap_err()[0].title.contains("EAGLE-1"));
+    assert!(open(&first).unwrap_err()[0].title.contains("`eagle`"));
     let mut block = TinyHead::speculators();
     block.config["speculators_model_type"] = json!("dflash");
     assert!(open(&block).unwrap_err()[0].title.contains("dflash"));

@@ -13,7 +13,7 @@ use super::Algorithm;
 ///
 /// # Errors
 /// S110 for a declared algorithm this version does not know.
-pub(super) fn algorithm(checkpoint: &Checkpoint) -> Result<Algorithm> {
+pub(crate) fn algorithm(checkpoint: &Checkpoint) -> Result<Algorithm> {
     let root = checkpoint.config().root();
     if let Some(declared) = root.str("speculators_model_type")? {
         return declared.parse().map_err(|()| {

@@ -26,7 +26,7 @@ use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Level};
 use crate::head::{Head, Layout};
 use crate::options::ReadOptions;
-use crate::speculator::{Description, Speculator};
+use crate::speculator::{Algorithm, Description, Speculator};
 use crate::verifier::VerifierConfig;
 use crate::weights::PICKLES;
 
@@ -110,6 +110,8 @@ pub struct ValidationReport {
     pub path: PathBuf,
     /// The verifier it was paired with, as given.
     pub verifier: Option<PathBuf>,
+    /// Kind of head, if it could be opened.
+    pub algorithm: Option<Algorithm>,
     /// Recognized layout, if the head could be opened.
     pub layout: Option<Layout>,
     /// The head, if it could be opened.
@@ -175,6 +177,7 @@ fn empty(dir: &Path, verifier: Option<&Path>) -> ValidationReport {
         verdict: Verdict::Valid,
         path: dir.to_path_buf(),
         verifier: verifier.map(Path::to_path_buf),
+        algorithm: None,
         layout: None,
         head: None,
         decisions: Vec::new(),
@@ -203,11 +206,12 @@ fn judge(
         Ok(speculator) => {
             let checkpoint = speculator.checkpoint();
             judge_contents(checkpoint, options, step, report)?;
-            match &speculator {
-                Speculator::Eagle3(head) => judge_head(head, pair, report),
+            if let Speculator::Eagle3(head) = &speculator {
+                judge_head(head, pair, report);
             }
             let config = checkpoint.config();
             judge_runtime(options, config, Some(&speculator), pair, report);
+            report.algorithm = Some(speculator.algorithm());
             report.layout = Some(speculator.layout());
             report.head = Some(speculator.description());
             report.decisions = speculator.decisions().to_vec();

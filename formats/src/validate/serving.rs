@@ -115,7 +115,8 @@ fn tied_embeddings(config: &ConfigFile) -> Option<Diagnostic> {
 fn norm_before_residual(config: &ConfigFile) -> Option<Diagnostic> {
     const KEY: &str = "norm_before_residual";
     let root = config.root();
-    if root.get("speculators_model_type").is_none() || root.get(KEY).is_some() {
+    let kind = root.str("speculators_model_type").ok().flatten();
+    if !matches!(kind, Some("eagle3" | "peagle")) || root.get(KEY).is_some() {
         return None;
     }
     Some(

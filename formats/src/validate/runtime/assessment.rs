@@ -45,6 +45,8 @@ impl Fit {
 /// The outcome of a runtime's rules, while they run.
 pub(super) struct Assessment {
     runtime: Runtime,
+    /// Whether there were rules for a checkpoint of this kind.
+    pub judged: bool,
     pub findings: Vec<Diagnostic>,
     pub assumptions: Vec<Assumption>,
     pub commands: Vec<String>,
@@ -54,6 +56,7 @@ impl Assessment {
     pub fn new(runtime: Runtime) -> Assessment {
         Assessment {
             runtime,
+            judged: false,
             findings: Vec::new(),
             assumptions: Vec::new(),
             commands: Vec::new(),

@@ -2,12 +2,19 @@
 
 use super::{Assessment, Fit, Subject};
 use crate::head::{DraftLayer, Head};
-use crate::speculator::Algorithm;
+use crate::speculator::{Algorithm, Speculator};
 use crate::verifier::HiddenAct;
 
 const IDS: &str = "eagle_aux_hidden_state_layer_ids";
 
 pub(super) fn assess(subject: &Subject<'_>, out: &mut Assessment) {
+    if let Some(Speculator::Eagle(_)) = subject.speculator {
+        out.refuse(
+            "llama.cpp runs no EAGLE-1 heads".to_owned(),
+            crate::Place::file(subject.dir),
+        );
+        return;
+    }
     let before = out.findings.len();
     if let Some(head) = subject.head() {
         represented(head, out);

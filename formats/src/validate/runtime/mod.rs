@@ -76,7 +76,7 @@ pub enum Loads {
     WithFindings,
     /// It stops with an error, or loads something else than the head.
     No,
-    /// The checkpoint could not be read far enough to tell.
+    /// The checkpoint could not be read far enough to tell, or nothing is known about its kind in this runtime.
     CouldNotTell,
 }
 
@@ -110,9 +110,10 @@ pub(super) struct Subject<'a> {
 impl<'a> Subject<'a> {
     /// The head, if it is EAGLE-3 or P-EAGLE.
     pub fn head(&self) -> Option<&'a Head> {
-        self.speculator.map(|speculator| match speculator {
-            Speculator::Eagle3(head) => head,
-        })
+        match self.speculator {
+            Some(Speculator::Eagle3(head)) => Some(head),
+            _ => None,
+        }
     }
 }
 
@@ -135,7 +136,7 @@ pub(super) fn assess(
         .max();
     let loads = match worst {
         Some(Level::Error) => Loads::No,
-        _ if subject.speculator.is_none() || !sound => Loads::CouldNotTell,
+        _ if subject.speculator.is_none() || !assessment.judged || !sound => Loads::CouldNotTell,
         Some(Level::Warning) => Loads::WithFindings,
         _ => Loads::Yes,
     };

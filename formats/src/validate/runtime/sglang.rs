@@ -6,8 +6,9 @@
 
 use super::commands::{directory, verifier};
 use super::{Assessment, Fit, Subject};
+use crate::eagle::EagleHead;
 use crate::head::{DraftLayer, Head};
-use crate::speculator::Algorithm;
+use crate::speculator::{Algorithm, Speculator};
 use crate::verifier::HiddenAct;
 
 const IDS: &str = "eagle_aux_hidden_state_layer_ids";
@@ -15,6 +16,10 @@ const CLASS: &str = "LlamaForCausalLMEagle3";
 const REMEDY: &str = "rewrite it with `speculators convert --to sglang`";
 
 pub(super) fn assess(subject: &Subject<'_>, out: &mut Assessment) {
+    if let Some(Speculator::Eagle(head)) = subject.speculator {
+        eagle(subject, head, out);
+        return;
+    }
     let root = subject.config.root();
     let speculators = root.get("speculators_model_type").is_some();
     let before = out.findings.len();
@@ -37,22 +42,31 @@ pub(super) fn assess(subject: &Subject<'_>, out: &mut Assessment) {
         return;
     }
     let Some(head) = subject.head() else {
-        return; // another finding says what keeps the head from being opened
+        return; // another finding says what keeps the head from being opened, or nothing is known about its kind
     };
-    class(subject, out);
+    out.judged = true;
+    class(subject, CLASS, out);
     width(subject, head, out);
     ids(subject, head, out);
     names(head, out);
     shared(subject, head, out);
-    let tokens = head.description.speculative_tokens;
-    out.commands.push(format!(
-        "python -m sglang.launch_server --model-path {} --speculative-algorithm EAGLE3 \
+    out.commands.push(launch(
+        subject,
+        "EAGLE3",
+        head.description.speculative_tokens,
+    ));
+}
+
+/// A chain of so many draft tokens; the number of draft tokens that SGLang is given counts the root, too.
+fn launch(subject: &Subject<'_>, algorithm: &str, tokens: usize) -> String {
+    format!(
+        "python -m sglang.launch_server --model-path {} --speculative-algorithm {algorithm} \
          --speculative-draft-model-path {} --speculative-num-steps {tokens} --speculative-eagle-topk 1 \
          --speculative-num-draft-tokens {}",
         verifier(subject),
         directory(subject.dir),
         tokens + 1,
-    ));
+    )
 }
 
 /// What no config can make SGLang do.
@@ -127,23 +141,67 @@ fn represented(head: &Head, out: &mut Assessment) {
     }
 }
 
-fn class(subject: &Subject<'_>, out: &mut Assessment) {
+/// A head of EAGLE-1, whose class adds a bias after `fc` unless it is told not to.
+fn eagle(subject: &Subject<'_>, head: &EagleHead, out: &mut Assessment) {
+    const CLASSES: [&str; 2] = ["LlamaForCausalLMEagle", "Qwen2ForCausalLMEagle"];
+    out.judged = true;
+    let root = subject.config.root();
+    if root.get("speculators_model_type").is_some() {
+        out.refuse(
+            "SGLang does not read the speculators layout".to_owned(),
+            root.place("speculators_model_type"),
+        )
+        .help = Some("rewrite it with `speculators convert --to eagle`".to_owned());
+        return;
+    }
+    let listed = root.str_list("architectures").ok().flatten();
+    let first = listed.as_ref().and_then(|listed| listed.first());
+    let wanted = match first {
+        Some(first) if CLASSES.contains(&first.as_str()) => first.clone(),
+        Some(first) if first.starts_with("Qwen2") => CLASSES[1].to_owned(),
+        _ => CLASSES[0].to_owned(),
+    };
+    class(subject, &wanted, out);
+    let bias = root.bool("bias").ok().flatten().unwrap_or(true);
+    if bias && !head.description.fc_bias {
+        let finding = out.misplaced(
+            "SGLang makes room for `fc.bias`, which the checkpoint does not have".to_owned(),
+            head.checkpoint.weights_place(),
+        );
+        finding
+            .notes
+            .push("a tensor that is not found keeps what memory held, without a word".to_owned());
+        finding.help = Some("set `bias` to false".to_owned());
+    }
+    let norms = head.tensors.iter().find(|(canonical, _)| {
+        canonical.ends_with("_layernorm.weight") && !canonical.starts_with("layers.")
+    });
+    if let Some((_, name)) = norms {
+        out.misplaced(
+            format!("SGLang skips `{name}`: its EAGLE-1 heads have no such norm"),
+            head.checkpoint.place(name),
+        );
+    }
+    out.commands.push(launch(subject, "EAGLE", 3));
+}
+
+fn class(subject: &Subject<'_>, wanted: &str, out: &mut Assessment) {
     let root = subject.config.root();
     let listed = root
         .str_list("architectures")
         .ok()
         .flatten()
         .unwrap_or_default();
-    if listed.first().is_none_or(|first| first != CLASS) {
+    if listed.first().is_none_or(|first| first != wanted) {
         let named = listed.first().map_or("nothing", String::as_str);
         let finding = out.refuse(
-            format!("SGLang finds the head by the architecture `{CLASS}`, but the config names `{named}`"),
+            format!("SGLang finds the head by the architecture `{wanted}`, but the config names `{named}`"),
             subject.config.place_of("architectures"),
         );
         finding
             .notes
             .push("another class loads the tensors under other names, or skips them".to_owned());
-        finding.help = Some(format!("set `architectures` to `[\"{CLASS}\"]`"));
+        finding.help = Some(format!("set `architectures` to `[\"{wanted}\"]`"));
     }
     if root.get("model_type").is_none() {
         out.stop(

@@ -7,6 +7,7 @@
 
 mod blocks;
 mod decoder;
+mod eagle;
 mod eagle3;
 mod native;
 
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 use super::commands::{directory, quoted, verifier};
 use super::{Assessment, Subject};
 use crate::diagnostic::Level;
+use crate::speculator::Speculator;
 
 /// Kinds of the speculators layout that vLLM loads.
 const KINDS: [&str; 5] = ["eagle3", "peagle", "dflash", "dflash2", "dspark"];
@@ -31,11 +33,16 @@ pub(super) fn assess(subject: &Subject<'_>, out: &mut Assessment) {
                 root.place("speculators_config"),
             );
         }
-        _ => native::assess(subject, out),
+        _ => match subject.speculator {
+            Some(Speculator::Eagle3(head)) => native::assess(subject, head, out),
+            Some(Speculator::Eagle(head)) => eagle::assess(subject, head, out),
+            None => {} // another finding says what keeps the head from being opened
+        },
     }
 }
 
 fn speculators(subject: &Subject<'_>, kind: &str, out: &mut Assessment) {
+    out.judged = true;
     let root = subject.config.root();
     if !KINDS.contains(&kind) {
         let finding = out.refuse(

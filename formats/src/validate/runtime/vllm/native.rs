@@ -3,6 +3,7 @@
 
 use super::super::{Assessment, Fit, Subject};
 use super::{command, eagle3};
+use crate::checkpoint::Checkpoint;
 use crate::head::Head;
 use crate::speculator::Algorithm;
 
@@ -18,19 +19,10 @@ const ARCHITECTURES: [&str; 6] = [
     "Eagle3Qwen3ForCausalLM",
 ];
 
-pub(super) fn assess(subject: &Subject<'_>, out: &mut Assessment) {
-    let Some(head) = subject.head() else {
-        return; // another finding says what keeps the head from being opened
-    };
+pub(super) fn assess(subject: &Subject<'_>, head: &Head, out: &mut Assessment) {
+    out.judged = true;
     let root = subject.config.root();
-    architecture(subject, out);
-    if root.get("model_type").is_none() {
-        out.stop(
-            "`model_type` is not set, and vLLM finds no config class without it".to_owned(),
-            subject.config.place_of("architectures"),
-        )
-        .help = Some("set it to `llama`".to_owned());
-    }
+    architecture(subject, "Eagle3", &ARCHITECTURES, out);
     if root
         .map()
         .get("target_hidden_size")
@@ -74,35 +66,48 @@ pub(super) fn assess(subject: &Subject<'_>, out: &mut Assessment) {
     out.commands.push(command(subject, "eagle3", parallel));
 }
 
-/// `Eagle3` is put before a name that does not have it yet; what results has to be on the list.
-fn architecture(subject: &Subject<'_>, out: &mut Assessment) {
+/// The method's name is put before an architecture that does not have it yet; what results has to be on the list.
+pub(super) fn architecture(
+    subject: &Subject<'_>,
+    prefix: &str,
+    known: &[&str],
+    out: &mut Assessment,
+) {
     let root = subject.config.root();
-    let listed = root.str_list("architectures").ok().flatten();
     let place = subject.config.place_of("architectures");
+    let wrapped = root.get("model").is_some();
+    if root.get("model_type").is_none() {
+        out.stop(
+            "`model_type` is not set, and vLLM finds no config class without it".to_owned(),
+            place.clone(),
+        )
+        .help = Some("set it to `llama`".to_owned());
+    }
+    let key = if wrapped {
+        "model.architectures"
+    } else {
+        "architectures"
+    };
+    let listed = root.str_list(key).ok().flatten();
     let Some(first) = listed.as_ref().and_then(|listed| listed.first()) else {
         out.refuse(
-            "vLLM chooses the head by `architectures`, which is not set".to_owned(),
+            format!("vLLM chooses the head by `{key}`, which is not set"),
             place,
-        )
-        .help = Some("set it to `[\"LlamaForCausalLMEagle3\"]`".to_owned());
+        );
         return;
     };
-    let taken = if first.starts_with("Eagle3") || first.ends_with("Eagle3") {
+    let taken = if first.starts_with(prefix) || prefix == "Eagle3" && first.ends_with(prefix) {
         first.clone()
     } else {
-        format!("Eagle3{first}")
+        format!("{prefix}{first}")
     };
-    if !ARCHITECTURES.contains(&taken.as_str()) {
+    if !known.contains(&taken.as_str()) {
         let finding = out.refuse(format!("vLLM knows no architecture `{taken}`"), place);
         if taken != *first {
             finding.notes.push(format!(
-                "the config says `{first}`, and vLLM puts `Eagle3` before it"
+                "the config says `{first}`, and vLLM puts `{prefix}` before it"
             ));
         }
-        finding.help = Some(
-            "convert the head to the speculators layout, or set `LlamaForCausalLMEagle3`"
-                .to_owned(),
-        );
     }
 }
 
@@ -145,23 +150,29 @@ fn ids(subject: &Subject<'_>, head: &Head, out: &mut Assessment) {
 }
 
 /// Names are taken with `model.` before them; anything else in front leads nowhere.
-fn names(head: &Head, out: &mut Assessment) {
+pub(super) fn prefixes<'a>(
+    checkpoint: &Checkpoint,
+    names: impl Iterator<Item = &'a String>,
+    out: &mut Assessment,
+) {
     let prefixes = ["model.", "module.", "draft_model."];
     let prefixed = |name: &&String| prefixes.iter().any(|prefix| name.starts_with(prefix));
-    let mut strays = head.tensors.values().filter(prefixed);
+    let mut strays = names.filter(prefixed);
     if let Some(first) = strays.next() {
-        let finding = out.misplaced(
-            format!(
-                "vLLM has no place for `{first}` and {} more with a prefix",
-                strays.count()
-            ),
-            head.checkpoint.place(first),
-        );
+        let title = match strays.count() {
+            0 => format!("vLLM has no place for `{first}`"),
+            more => format!("vLLM has no place for `{first}` and {more} more with a prefix"),
+        };
+        let finding = out.misplaced(title, checkpoint.place(first));
         finding
             .notes
             .push("it puts `model.` before each name itself".to_owned());
-        finding.help = Some("convert the head to the speculators layout".to_owned());
+        finding.help = Some("convert the head, which takes the prefix off".to_owned());
     }
+}
+
+fn names(head: &Head, out: &mut Assessment) {
+    prefixes(&head.checkpoint, head.tensors.values(), out);
     let numbered = |(_, name): &(&String, &String)| {
         name.strip_prefix("midlayer.")
             .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
