@@ -351,3 +351,67 @@ fn vllm_stops_at_block_drafters_it_has_no_code_for() {
         refused(&report, codes::RUNTIME_CONFIG, words);
     }
 }
+
+/// An EAGLE-1 head as the original release has it.
+fn eagle() -> TinyHead {
+    let mut head = TinyHead {
+        config: TinyHead::new().config,
+        tensors: std::collections::BTreeMap::new(),
+    };
+    let config = head.config.as_object_mut().unwrap();
+    config.remove("draft_vocab_size");
+    head.config["bias"] = json!(false);
+    head.layer("layers.0", HIDDEN);
+    head.tensors.remove("layers.0.input_layernorm.weight");
+    head.float("fc.weight", &[HIDDEN, 2 * HIDDEN]);
+    head
+}
+
+#[test]
+fn an_eagle_1_head_is_served_by_the_programs_that_know_it() {
+    let report = judged(&eagle(), Runtime::Vllm);
+    assert_eq!(loads(&report), Loads::Yes, "{:?}", report.diagnostics);
+    assert!(report.runtime.as_ref().unwrap().commands[0].contains("\"method\": \"eagle\""));
+    assumed(&report, "lm_head.weight", "the verifier's", Some(true));
+
+    let report = judged(&eagle(), Runtime::Sglang);
+    refused(&report, codes::RUNTIME_KIND, "`LlamaForCausalLMEagle`");
+    let mut head = eagle();
+    head.config["architectures"] = json!(["LlamaForCausalLMEagle"]);
+    let report = judged(&head, Runtime::Sglang);
+    assert_eq!(loads(&report), Loads::Yes, "{:?}", report.diagnostics);
+    let config = head.config.as_object_mut().unwrap();
+    config.remove("bias");
+    let report = judged(&head, Runtime::Sglang);
+    refused(&report, codes::RUNTIME_TENSOR, "`fc.bias`");
+
+    let report = judged(&eagle(), Runtime::LlamaCpp);
+    refused(&report, codes::RUNTIME_KIND, "no EAGLE-1 heads");
+}
+
+#[test]
+fn a_bias_after_fc_has_no_place_in_vllm() {
+    let mut head = eagle();
+    head.config["bias"] = json!(true);
+    head.float("fc.bias", &[HIDDEN]);
+    let report = judged(&head, Runtime::Vllm);
+    refused(&report, codes::RUNTIME_TENSOR, "no place for `fc.bias`");
+}
+
+#[test]
+fn p_eagle_heads_draft_in_parallel_in_vllm_and_nowhere_else() {
+    let mut head = sound();
+    head.config["speculators_model_type"] = json!("peagle");
+    head.config["mask_token_id"] = json!(3);
+    head.float("mask_hidden", &[1, 1, 3 * HIDDEN]);
+    let report = judged(&head, Runtime::Vllm);
+    assert_eq!(loads(&report), Loads::Yes, "{:?}", report.diagnostics);
+    let commands = &report.runtime.as_ref().unwrap().commands;
+    assert!(commands[1].contains("\"method\": \"eagle3\""));
+    assert!(commands[1].ends_with("\"parallel_drafting\": true}'"));
+    head.config["norm_output"] = json!(true);
+    let report = judged(&head, Runtime::Vllm);
+    refused(&report, codes::RUNTIME_CONFIG, "`norm_output` is true");
+    let report = judged(&head, Runtime::LlamaCpp);
+    refused(&report, codes::RUNTIME_TENSOR, "no place for `mask_hidden`");
+}
