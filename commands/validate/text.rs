@@ -68,7 +68,7 @@ pub(super) fn expectation(runtime: &RuntimeReport) -> String {
         Loads::Yes => "loads it",
         Loads::WithFindings => "loads it, but see the warnings",
         Loads::No => "does not load it",
-        Loads::CouldNotTell => "could not be told about: the head has other errors",
+        Loads::CouldNotTell => "may or may not load it; it could not be told",
     };
     let ending = if runtime.commands.is_empty() { "" } else { ":" };
     format!("{} {} {what}{ending}", runtime.name.name(), runtime.version)
