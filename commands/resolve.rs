@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
-use speculators_formats::options::{AuxConvention, ReadOptions, RopeOverride};
+use speculators_formats::options::{AuxConvention, BlockAnchor, ReadOptions, RopeOverride};
 use speculators_formats::{Diagnostic, codes};
 
 use crate::failure::Failure;
@@ -41,6 +41,9 @@ pub struct ResolveArguments {
     /// Channels per attention head
     #[arg(long, value_name = "N")]
     pub head_dim: Option<usize>,
+    /// What the first position of a block holds: a token that is known, or the first that is predicted
+    #[arg(long, value_enum, value_name = "TOKEN")]
+    pub dflash_anchor: Option<Anchor>,
     /// Refuse wherever something would have to be guessed
     #[arg(long)]
     pub strict: bool,
@@ -53,6 +56,15 @@ pub enum Convention {
     Input,
     /// The layer whose output is read: id k is the state after k + 1 layers
     Output,
+}
+
+/// What stands in the first position of a block.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Anchor {
+    /// A token that is known already
+    Known,
+    /// The first token that is predicted
+    Predicted,
 }
 
 /// What `--rope` says; nothing where the config is to be believed.
@@ -108,6 +120,10 @@ impl ResolveArguments {
             },
             head_dim: self.head_dim,
             slice_lm_head: false,
+            dflash_anchor: self.dflash_anchor.map(|anchor| match anchor {
+                Anchor::Known => BlockAnchor::Known,
+                Anchor::Predicted => BlockAnchor::Predicted,
+            }),
             strict: self.strict,
         }
     }

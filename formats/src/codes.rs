@@ -83,7 +83,7 @@ codes! {
     HEADER_MALFORMED = 103, "the header of a safetensors file is malformed",
         "A safetensors file begins with the length of its header and a JSON object that gives each tensor its dtype, \
          shape and byte range. The header of this file breaks one of the rules: it is longer than the file, is not \
-         JSON, names a dtype that does not exist, or places tensors so that they overlap, leave gaps, or do not have \
+         JSON, names a tensor or a key twice, names a dtype that does not exist, or places tensors so that they overlap, leave gaps, or do not have \
          the size their shape implies.\n\n\
          Nothing in such a file can be trusted, because a wrong byte range shows the bytes of one tensor as those of \
          another. Get the file again, or write it again with the `safetensors` library. A file of a few hundred bytes \
@@ -91,8 +91,9 @@ codes! {
          pull`.";
     JSON_MALFORMED = 104, "a file is not valid JSON",
         "A config or an index could not be parsed. The place given is where the parser had to stop; the mistake is \
-         there or just before it. A trailing comma, a comment, a single quote, `NaN` and `True` are common, and none \
-         of them is JSON.\n\n\
+         there or just before it. A trailing comma, a comment, a single quote, `NaN`, `True` and a byte order mark are \
+         common, and none of them is JSON. Neither is an object that names a key twice taken, because programs differ in \
+         which of the two values they use, nor a file that is far longer than any config.\n\n\
          Correct the file by hand, or fetch it again if it begins with `<` or `version https://git-lfs`: then it is \
          an error page or a Git LFS pointer.";
     CONFIG_TYPE = 105, "a config key has a value of the wrong type",
@@ -104,9 +105,10 @@ codes! {
         "Some facts about a model cannot be read off its tensors, such as the number of attention heads. Where a key \
          has a default that every program agrees on, the default is taken; this one has none.\n\n\
          Add the key with the value the head was trained with. For a head, most values are those of its verifier.";
-    INDEX_MALFORMED = 107, "a safetensors index and its shards disagree",
-        "`model.safetensors.index.json` says which file each tensor is in. It names a file that is not there, or a \
-         tensor that the named file does not hold, or a path that leads out of the directory.\n\n\
+    INDEX_MALFORMED = 107, "an index and its shards disagree",
+        "`model.safetensors.index.json` or `pytorch_model.bin.index.json` says which file each tensor is in. It names a \
+         file that is not there, or a tensor that the named file does not hold, or a path that leads out of the \
+         directory; or a file holds a tensor that the index does not list or places in another file.\n\n\
          If a shard is missing, fetch it. If the files are complete, the index belongs to another save of the same \
          model: remove stale shards and write the index again.";
     OUTPUT_EXISTS = 108, "the output exists already",
@@ -125,12 +127,13 @@ codes! {
          another kind (EAGLE-1, Medusa, DFlash, MTP), a quantized one, a complete language model, or something else.\n\n\
          Check that the directory is the head and not its verifier. `speculators inspect` lists the tensors that were \
          found.";
-    PICKLE_ONLY = 111, "the weights are only there as a sharded PyTorch pickle",
-        "`pytorch_model.bin.index.json` spreads the weights over several PyTorch files. Those files are pickles, and this \
-         version reads one of them, without running it, but does not join several.\n\n\
-         Look whether the author also publishes `model.safetensors`. Otherwise load each file with \
-         `torch.load(path, weights_only=True)` and save one dictionary of all their tensors with \
-         `safetensors.torch.save_file`.";
+    WEIGHTS_NAME = 111, "the weights are not under a name that is looked for",
+        "Weights are looked for under the names that loaders agree on: `model.safetensors`, \
+         `model.safetensors.index.json`, `pytorch_model.bin`, `pytorch_model.bin.index.json`, `model.pt`, \
+         `pytorch_model.pt` and `draft_model.pt`, in this order. None of them is here, but there is a file that may hold \
+         weights under another name. Some programs take whatever is there, others report that there is nothing; which \
+         file was meant is not guessed.\n\n\
+         Rename the file, or put a link with the expected name beside it.";
     PICKLE_FORBIDDEN = 112, "a pickle names code that is not allowed",
         "A PyTorch file holds a pickle, and a pickle can call any function of Python by naming it. To rebuild tensors \
          only a handful of names are needed; this pickle uses another one, at the byte the note gives. It was not run: \
@@ -141,8 +144,9 @@ codes! {
     PICKLE_MALFORMED = 113, "a PyTorch file is malformed or of a kind that is not read",
         "A PyTorch file is a zip archive with a pickle `data.pkl`, which says what the tensors are, and one entry of \
          bytes for each storage. In this file the pickle breaks off or breaks the rules, asks for more than a file of \
-         weights needs, or describes a tensor that does not fit the entry it lies in; or the archive is compressed, \
-         big-endian, from before PyTorch 1.6, or none at all.\n\n\
+         weights needs, or describes a tensor that does not fit the entry it lies in; or the archive is compressed or \
+         encrypted, has entries that overlap, share a name or lie outside its folder, is big-endian, from before PyTorch \
+         1.6, or none at all.\n\n\
          A damaged file has to be fetched again. One that PyTorch itself can still load with `weights_only=True` can \
          be saved again with a current version, and is then in the format that is read here.";
     TENSOR_MISSING = 201, "a tensor the head needs is missing",
@@ -193,6 +197,10 @@ codes! {
          begins. The trainer of the Python package `speculators` and others keep the matrix as it is, and then it is \
          right; if `lm_head` was meant to be trained, it was not.\n\n\
          Nothing has to be done. Look at the other findings to tell a fresh head from a trained one.";
+    LAYER_UNTOUCHED = 209, "the head is the verifier's own MTP layer",
+        "Each tensor of the head equals, bit for bit, the one of the same name in the verifier. This is what a conversion \
+         gives, before any training: the head drafts as the verifier's own layer does.\n\n\
+         Nothing has to be done. If the head was meant to be trained, it was not, or the wrong checkpoint was passed.";
     MAP_LENGTH = 301, "a vocabulary map has another length than the vocabulary it maps",
         "`d2t` has one entry for each draft token, that is, for each row of `lm_head.weight`, and `t2d` one for each \
          verifier token. Here the lengths differ, so that either tokens at the end have no entry or entries belong to \
@@ -331,6 +339,29 @@ codes! {
          there.\n\n\
          If the head was meant for the verifier it was checked with, correct `name_or_path` and `architectures`. \
          Otherwise check it with the verifier it names.";
+    BLOCK_TOKENS = 417, "a block drafter is asked for more or fewer tokens than its block holds",
+        "A block drafter fills a block of `block_size` positions in one pass. With a known token in the first position, \
+         the block holds one token less than it has positions; with `sample_from_anchor`, it holds as many. The proposal \
+         method of this head asks for another number.\n\n\
+         More tokens than the block holds are drafted at positions that no training ever saw. Fewer are possible, but \
+         positions that see the whole block then see a shorter one than in training. Write the number that the block \
+         gives, or correct `block_size` or `sample_from_anchor`.";
+    MASK_TOKEN = 418, "a block drafter has no mask token, or one outside the vocabulary",
+        "The positions that a block drafter is to fill hold the embedding of one particular token, `mask_token_id`. It \
+         is not written down here, or it is not below `vocab_size`, so that there is no such embedding.\n\n\
+         Write the id the head was trained with. Trainers take the tokenizer's mask token, a token added for the \
+         purpose in the padded part of the vocabulary, or the padding token; with any other one the head drafts \
+         from an embedding it has never seen.";
+    BLOCK_KEY = 419, "a key is not written down, and programs assume different values",
+        "For `sample_from_anchor` and `sliding_window_non_causal`, the Python package `speculators` and vLLM take \
+         different values where the config is silent. Both decide what a position of the block predicts or sees; with \
+         the wrong one, nearly everything that is drafted is rejected.\n\n\
+         Write the value the head was trained with. The finding says what each program takes.";
+    LAYER_MISMATCH = 420, "the MTP layer is built otherwise than its verifier",
+        "An MTP layer is a decoder layer of its verifier: family, heads, experts and biases are the same in both. Runtimes \
+         draft with it from the verifier's directory and build it by the verifier's config, so that a layer of another \
+         build does not load there, and cannot be put back with `stitch-mtp`.\n\n\
+         Pass the verifier the layer was taken from.";
     RUNTIME_KIND = 501, "the runtime does not serve this kind of checkpoint",
         "A runtime finds out what it was given by a few keys of the config, or by the file itself. This checkpoint is of \
          a kind, or in a layout, that the runtime named by `--for` does not know: it stops at once, or takes the head \

@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
-use crate::locate;
+use crate::pickle::shorten;
+use crate::{codes, file, json, locate};
+
+/// Longest config that is read: parsing one takes up to thirty times its size of memory.
+const LONGEST: u64 = 16 << 20;
 
 /// A parsed `config.json`.
 #[derive(Clone, Debug)]
@@ -23,10 +26,15 @@ impl ConfigFile {
     /// Reads and parses a JSON object.
     ///
     /// # Errors
-    /// S101 when the file cannot be read, S104 when it is not JSON, S105 when it is not an object.
+    /// S101 when the file cannot be read, S104 when it is not JSON, names a key twice or is longer than 16 MiB, S105 when
+    /// it is not an object.
     pub fn read(path: impl AsRef<Path>) -> Result<ConfigFile, Diagnostic> {
-        let path = path.as_ref();
-        let bytes = fs_err::read(path).map_err(|error| unreadable(path, &error))?;
+        ConfigFile::read_up_to(path.as_ref(), LONGEST)
+    }
+
+    /// The same with another limit, for an index of many tensors.
+    pub(crate) fn read_up_to(path: &Path, longest: u64) -> Result<ConfigFile, Diagnostic> {
+        let bytes = file::read(path, longest)?;
         let text = String::from_utf8(bytes).map_err(|error| {
             Diagnostic::error(
                 codes::JSON_MALFORMED,
@@ -47,7 +55,16 @@ impl ConfigFile {
     /// As [`ConfigFile::read`], without S101.
     pub fn from_text(path: impl AsRef<Path>, text: String) -> Result<ConfigFile, Diagnostic> {
         let path = path.as_ref().to_path_buf();
-        match serde_json::from_str(&text) {
+        if text.starts_with('\u{feff}') {
+            return Err(Diagnostic::error(
+                codes::JSON_MALFORMED,
+                format!("`{}` begins with a byte order mark", file_name(&path)),
+            )
+            .at(Place::text(&path, 1, 1))
+            .note("JSON has none, and Python's parser refuses it, too")
+            .help("save the file as UTF-8 without a byte order mark"));
+        }
+        match json::parse(&text) {
             Ok(Value::Object(value)) => Ok(ConfigFile { path, text, value }),
             Ok(other) => Err(Diagnostic::error(
                 codes::CONFIG_TYPE,
@@ -58,19 +75,7 @@ impl ConfigFile {
                 ),
             )
             .at(Place::text(&path, 1, 1))),
-            Err(error) => {
-                let said = error.to_string();
-                let said = said.split(" at line ").next().unwrap_or_default();
-                Err(Diagnostic::error(
-                    codes::JSON_MALFORMED,
-                    format!("`{}` is not valid JSON: {said}", file_name(&path)),
-                )
-                .at(Place::text(
-                    &path,
-                    error.line().max(1),
-                    error.column().max(1),
-                )))
-            }
+            Err(error) => Err(misread(&path, &error)),
         }
     }
 
@@ -306,13 +311,33 @@ fn as_usize(value: &Value) -> Option<usize> {
     usize::try_from(number).ok()
 }
 
+/// S104 at the place where the parser had to stop.
+fn misread(path: &Path, error: &serde_json::Error) -> Diagnostic {
+    let (name, said) = (file_name(path), error.to_string());
+    let said = said.split(" at line ").next().unwrap_or_default();
+    let place = Place::text(path, error.line().max(1), error.column().max(1));
+    if error.is_data() {
+        return Diagnostic::error(codes::JSON_MALFORMED, format!("in `{name}`, {said}"))
+            .at(place)
+            .note("which of the two values counts depends on the program that reads it; Python takes the last")
+            .help("remove one of them");
+    }
+    Diagnostic::error(
+        codes::JSON_MALFORMED,
+        format!("`{name}` is not valid JSON: {said}"),
+    )
+    .at(place)
+}
+
 /// A value in words, short enough for a title.
 fn describe(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(truth) => truth.to_string(),
         Value::Number(number) => number.to_string(),
-        Value::String(text) if text.chars().count() <= 40 => format!("the string \"{text}\""),
+        Value::String(text) if text.chars().count() <= 40 => {
+            format!("the string \"{}\"", shorten(text))
+        }
         Value::String(_) => "a long string".to_owned(),
         Value::Array(items) if items.len() <= 8 && items.iter().all(Value::is_number) => {
             value.to_string()
@@ -386,6 +411,51 @@ mod tests {
         assert_eq!(found.code, codes::JSON_MALFORMED);
         assert_eq!(found.place, Some(Place::text("config.json", 3, 1)));
         assert!(!found.title.contains("line"), "{}", found.title);
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_refused_by_name() {
+        let text = "{\n  \"hidden_size\": 16,\n  \"hidden_size\": 32\n}";
+        let found = ConfigFile::from_text("draft/config.json", text.to_owned()).unwrap_err();
+        assert_eq!(found.code, codes::JSON_MALFORMED);
+        assert_eq!(
+            found.title,
+            "in `config.json`, an object names the key `hidden_size` twice"
+        );
+        assert_eq!(found.place, Some(Place::text("draft/config.json", 3, 15)));
+        let nested = "{\"a\": {\"rope\": 1, \"rope\": 2}}".to_owned();
+        assert!(ConfigFile::from_text("config.json", nested).is_err());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_refused_as_python_does() {
+        let found = ConfigFile::from_text("config.json", "\u{feff}{}".to_owned()).unwrap_err();
+        assert_eq!(found.code, codes::JSON_MALFORMED);
+        assert_eq!(found.title, "`config.json` begins with a byte order mark");
+    }
+
+    #[test]
+    fn numbers_that_no_float_holds_and_deep_nesting_are_no_json_here() {
+        for text in [
+            "{\"rms_norm_eps\": 1e999}".to_owned(),
+            "{\"rms_norm_eps\": NaN}".to_owned(),
+            format!("{{\"a\": {}", "[".repeat(1_000_000)),
+        ] {
+            let found = ConfigFile::from_text("config.json", text).unwrap_err();
+            assert_eq!(found.code, codes::JSON_MALFORMED);
+        }
+        // Minus zero is a float, not a size.
+        let file = config("{\"n\": -0}");
+        assert_eq!(file.get_usize("n").unwrap_err().code, codes::CONFIG_TYPE);
+        assert_eq!(file.get_f64("n"), Ok(Some(0.0)));
+    }
+
+    #[test]
+    fn a_string_is_shown_without_control_characters() {
+        let found = config("{\"n\": \"\\u001b[31m\"}")
+            .get_usize("n")
+            .unwrap_err();
+        assert!(found.title.contains("\\u{1b}[31m"), "{}", found.title);
     }
 
     #[test]

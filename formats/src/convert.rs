@@ -18,11 +18,13 @@ use crate::verifier::{FloatType, VerifierFacts};
 use crate::vocabulary::VocabularyMap;
 use crate::{Checkpoint, Result, codes};
 
+mod block;
 mod cast;
 pub(crate) mod config;
 mod eagle1;
 mod eagle3;
 mod foreign;
+mod mtp;
 mod output;
 mod plan;
 pub(crate) mod provenance;
@@ -206,6 +208,8 @@ pub fn plan(request: &ConvertRequest) -> Result<Plan> {
         (Speculator::Eagle3(head), Target::Speculators) => eagle3::draft(head, &job)?,
         (Speculator::Eagle3(head), target) => foreign::draft(head, target, &job)?,
         (Speculator::Eagle(head), target) => eagle1::draft(head, target, &job)?,
+        (Speculator::Block(head), target) => block::draft(head, target, &job)?,
+        (Speculator::Mtp(head), target) => mtp::draft(head, target, &job)?,
     };
     Plan::close(speculator, verifier, facts, draft, request)
 }

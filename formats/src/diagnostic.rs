@@ -137,7 +137,7 @@ impl Diagnostic {
         Diagnostic {
             code,
             level,
-            title: title.into(),
+            title: printable(title.into()),
             place: None,
             notes: Vec::new(),
             help: None,
@@ -154,20 +154,53 @@ impl Diagnostic {
     /// Adds a line of arithmetic or context.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Diagnostic {
-        self.notes.push(note.into());
+        self.notes.push(printable(note.into()));
         self
     }
 
     /// Says how to mend it.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
-        self.help = Some(help.into());
+        self.help = Some(printable(help.into()));
         self
     }
+}
+
+/// Text with control characters written out: much of it was found in files from strangers, and none of it is to reach a
+/// terminal as a command.
+fn printable(text: String) -> String {
+    let hostile = |letter: char| letter.is_control() && letter != '\n';
+    if !text.contains(hostile) {
+        return text;
+    }
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if hostile(letter) {
+            shown.extend(letter.escape_debug());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
 }
 
 impl From<Diagnostic> for Vec<Diagnostic> {
     fn from(diagnostic: Diagnostic) -> Self {
         vec![diagnostic]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_found_in_a_file_reaches_the_terminal_as_a_command() {
+        let found = Diagnostic::error(crate::codes::USAGE, "`\u{1b}[2J` is\u{7} a name")
+            .note("first line\nsecond\u{9b}31m line")
+            .help("\u{1b}]0;title\u{7}");
+        assert_eq!(found.title, "`\\u{1b}[2J` is\\u{7} a name");
+        assert_eq!(found.notes, ["first line\nsecond\\u{9b}31m line"]);
+        assert_eq!(found.help.as_deref(), Some("\\u{1b}]0;title\\u{7}"));
     }
 }

@@ -22,9 +22,10 @@ mod sizes;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use aux_layers::default_layers;
+pub(crate) use aux_layers::{default_layers, shift};
 pub use layout::Dropped;
-pub(crate) use layout::bare_name;
+pub(crate) use layout::{Origin, Recognized, bare_name, droppable, speculators_names};
+pub(crate) use open::Resolver;
 
 /// A checkpoint layout, recognized by tensor names and shapes first and config second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

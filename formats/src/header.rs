@@ -3,34 +3,52 @@
 //! The file is `u64 length · JSON of that length · data`. Everything a file may claim is checked before a byte of data is
 //! looked at: a hostile or cut file ends in a finding, never in a panic or a wrong slice.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use safetensors::Dtype;
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use crate::codes;
 use crate::config::file_name;
 use crate::diagnostic::{Diagnostic, Place};
+use crate::pickle::shorten;
+use crate::{codes, json};
 
 /// Longest header the reference implementation accepts.
 const LONGEST_HEADER: u64 = 100_000_000;
 
-/// One tensor as the header describes it; `begin..end` counts from the start of the file.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
+/// Longest name of a tensor.
+const LONGEST_NAME: usize = 1024;
+
+/// Most bytes a header may say about one tensor.
+const LONGEST_ENTRY: usize = 4096;
+
+/// One tensor as the header describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Name of the tensor.
     pub name: String,
+    /// Element type.
     pub dtype: Dtype,
+    /// Shape, row-major.
     pub shape: Vec<usize>,
+    /// Its first byte, counted from the start of the file.
     pub begin: usize,
+    /// The byte after its last.
     pub end: usize,
 }
 
-/// Parses and checks the header of a file that is mapped as `bytes`.
-pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>, Vec<Diagnostic>> {
+/// Parses and checks the header of a file whose bytes are all there; `path` is used in findings only. The tensors come in
+/// the order they lie in.
+///
+/// # Errors
+/// S102 for a file that is cut short, S103 for everything else that is wrong with the header.
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>, Vec<Diagnostic>> {
     let (header, data_start) = json(path, bytes)?;
-    let Fields(fields) = serde_json::from_slice(header).map_err(|error| {
+    let Fields(fields) = serde_json::from_str(header).map_err(|error| {
         vec![
             malformed(
                 path,
@@ -41,15 +59,17 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>, Vec<Diagnos
     })?;
     let mut problems = Vec::new();
     let mut entries = Vec::with_capacity(fields.len());
-    for (name, value) in fields {
+    for (name, text) in fields {
         if name == "__metadata__" {
+            problems.extend(metadata(path, text));
             continue;
         }
-        match entry(path, name, &value, data_start) {
+        match entry(path, name, text, data_start) {
             Ok(entry) => entries.push(entry),
             Err(problem) => problems.push(problem),
         }
     }
+    problems.extend(twice(path, &entries));
     if problems.is_empty() {
         ranges(path, &mut entries, data_start, bytes.len(), &mut problems);
     }
@@ -61,7 +81,7 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>, Vec<Diagnos
 }
 
 /// The JSON part and where the data begin.
-fn json<'a>(path: &Path, bytes: &'a [u8]) -> Result<(&'a [u8], usize), Diagnostic> {
+fn json<'a>(path: &Path, bytes: &'a [u8]) -> Result<(&'a str, usize), Diagnostic> {
     let name = file_name(path);
     if bytes.starts_with(b"version https://git-lfs") {
         return Err(malformed(
@@ -105,15 +125,13 @@ fn json<'a>(path: &Path, bytes: &'a [u8]) -> Result<(&'a [u8], usize), Diagnosti
             "the download or copy was cut short, or this is no safetensors file; fetch it again",
         ));
     };
-    if let Err(error) = std::str::from_utf8(header) {
-        return Err(
-            malformed(path, format!("the header of `{name}` is not UTF-8")).note(format!(
-                "the first byte that is not is byte {} of the file",
-                8 + error.valid_up_to()
-            )),
-        );
-    }
-    if header.first() != Some(&b'{') {
+    let header = std::str::from_utf8(header).map_err(|error| {
+        malformed(path, format!("the header of `{name}` is not UTF-8")).note(format!(
+            "the first byte that is not is byte {} of the file",
+            8 + error.valid_up_to()
+        ))
+    })?;
+    if !header.starts_with('{') {
         return Err(malformed(
             path,
             format!("the header of `{name}` does not begin with `{{`"),
@@ -122,13 +140,66 @@ fn json<'a>(path: &Path, bytes: &'a [u8]) -> Result<(&'a [u8], usize), Diagnosti
     Ok((header, 8 + length))
 }
 
-fn entry(path: &Path, name: String, value: &Value, data_start: usize) -> Result<Entry, Diagnostic> {
+/// What is wrong with the free-form part: it may hold text under names and nothing else.
+fn metadata(path: &Path, text: &str) -> Option<Diagnostic> {
+    type Texts = Option<BTreeMap<String, String>>;
+    serde_json::from_str::<Texts>(text).err().map(|error| {
+        malformed(
+            path,
+            "`__metadata__` in the header is not an object of text".to_owned(),
+        )
+        .note(format!("column {} of it: {error}", error.column()))
+    })
+}
+
+/// The first name that is there twice.
+fn twice(path: &Path, entries: &[Entry]) -> Option<Diagnostic> {
+    let mut names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+    names.sort_unstable();
+    let pair = names.windows(2).find(|pair| pair[0] == pair[1])?;
+    Some(malformed(
+        path,
+        format!("the header names `{}` twice", pair[0]),
+    ))
+}
+
+fn entry(path: &Path, name: String, text: &str, data_start: usize) -> Result<Entry, Diagnostic> {
+    if name.len() > LONGEST_NAME || name.contains(char::is_control) {
+        return Err(malformed(
+            path,
+            format!("the header names a tensor `{}`", shorten(&name)),
+        )
+        .note(format!(
+            "a name has at most {LONGEST_NAME} bytes and no control characters; this one has {} bytes",
+            name.len()
+        )));
+    }
+    if text.len() > LONGEST_ENTRY {
+        return Err(malformed(
+            path,
+            format!("the header says {} bytes about `{name}`", text.len()),
+        )
+        .note(format!(
+            "dtype, shape and byte range take up to {LONGEST_ENTRY}"
+        )));
+    }
+    let value = json::parse(text).map_err(|error| {
+        malformed(
+            path,
+            format!("what the header says about `{name}` is not what is said about a tensor"),
+        )
+        .note(format!("column {} of it: {error}", error.column()))
+    })?;
     let place = Place::tensor(path, &name);
     let bad = |what: String| Diagnostic::error(codes::HEADER_MALFORMED, what).at(place.clone());
     let dtype = value.get("dtype").and_then(Value::as_str);
     let dtype = dtype.ok_or_else(|| bad(format!("the header gives no dtype for `{name}`")))?;
-    let dtype = Dtype::deserialize(Value::from(dtype))
-        .map_err(|_| bad(format!("`{name}` has dtype `{dtype}`, which is not known")))?;
+    let dtype = Dtype::deserialize(Value::from(dtype)).map_err(|_| {
+        bad(format!(
+            "`{name}` has dtype `{}`, which is not known",
+            shorten(dtype)
+        ))
+    })?;
     let shape = sizes(value.get("shape"))
         .ok_or_else(|| bad(format!("the header gives no shape for `{name}`")))?;
     let offsets = sizes(value.get("data_offsets"));
@@ -140,9 +211,11 @@ fn entry(path: &Path, name: String, value: &Value, data_start: usize) -> Result<
             "the byte range of `{name}` ends at {end}, before its start at {begin}"
         )));
     }
-    let bits = shape
+    // Zeros aside: whoever multiplies the sizes in another order must not overflow before a zero comes.
+    let most = shape
         .iter()
-        .try_fold(dtype.bitsize(), |bits, &size| bits.checked_mul(size));
+        .try_fold(dtype.bitsize(), |bits, &size| bits.checked_mul(size.max(1)));
+    let bits = most.map(|most| if shape.contains(&0) { 0 } else { most });
     let bytes = bits
         .filter(|bits| bits.is_multiple_of(8))
         .map(|bits| bits / 8);
@@ -185,26 +258,6 @@ fn ranges(
     problems: &mut Vec<Diagnostic>,
 ) {
     entries.sort_by_key(|entry| (entry.begin, entry.end));
-    for pair in entries.windows(2) {
-        if let [before, after] = pair
-            && before.name == after.name
-        {
-            problems.push(malformed(
-                path,
-                format!("the header names `{}` twice", after.name),
-            ));
-        }
-    }
-    let mut names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
-    names.sort_unstable();
-    if problems.is_empty()
-        && let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1])
-    {
-        problems.push(malformed(
-            path,
-            format!("the header names `{}` twice", pair[0]),
-        ));
-    }
     let mut at = data_start;
     let mut previous = "the header";
     for entry in entries.iter() {
@@ -292,23 +345,24 @@ fn malformed(path: &Path, title: String) -> Diagnostic {
     Diagnostic::error(codes::HEADER_MALFORMED, title).at(Place::file(path))
 }
 
-/// An object whose fields are kept in order, doubles included: a map would swallow a tensor that is named twice.
-struct Fields(Vec<(String, Value)>);
+/// An object whose fields are kept in order, doubles included: a map would swallow a tensor that is named twice. What each
+/// field says stays text until its turn comes, so that a header takes little more memory than its own length.
+struct Fields<'a>(Vec<(String, &'a str)>);
 
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Fields, D::Error> {
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Fields<'de>, D::Error> {
         struct Collect;
         impl<'de> Visitor<'de> for Collect {
-            type Value = Fields;
+            type Value = Fields<'de>;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("an object of tensors")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
                 let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
+                while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+                    fields.push((name, value.get()));
                 }
                 Ok(Fields(fields))
             }

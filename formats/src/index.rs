@@ -1,4 +1,4 @@
-//! `model.safetensors.index.json`: which tensor lies in which shard.
+//! `model.safetensors.index.json` and `pytorch_model.bin.index.json`: which tensor lies in which shard.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
@@ -8,10 +8,16 @@ use serde_json::Value;
 use crate::codes;
 use crate::config::{ConfigFile, file_name};
 use crate::diagnostic::{Diagnostic, Place};
-use crate::header::Entry;
+use crate::pickle::shorten;
 
-/// Name of the index file.
-pub(crate) const FILE: &str = "model.safetensors.index.json";
+/// Name of the index of safetensors files.
+pub(crate) const SAFETENSORS: &str = "model.safetensors.index.json";
+
+/// Name of the index of PyTorch files.
+pub(crate) const PICKLES: &str = "pytorch_model.bin.index.json";
+
+/// Longest index that is read. The largest models have some 200 000 tensors, at a hundred bytes each.
+const LONGEST: u64 = 64 << 20;
 
 /// A parsed index.
 pub(crate) struct Index {
@@ -23,7 +29,7 @@ pub(crate) struct Index {
 
 /// Reads an index and checks that it names only files beside itself.
 pub(crate) fn read(path: &Path) -> Result<Index, Vec<Diagnostic>> {
-    let file = ConfigFile::read(path)?;
+    let file = ConfigFile::read_up_to(path, LONGEST)?;
     let Some(entries) = file.root().section("weight_map")? else {
         return Err(Diagnostic::error(
             codes::INDEX_MALFORMED,
@@ -42,7 +48,11 @@ pub(crate) fn read(path: &Path) -> Result<Index, Vec<Diagnostic>> {
             _ => problems.push(
                 Diagnostic::error(
                     codes::INDEX_MALFORMED,
-                    format!("the index places `{tensor}` in {}, which is not the name of a file beside it", shown(shard)),
+                    format!(
+                        "the index places `{}` in {}, which is not the name of a file beside it",
+                        shorten(tensor),
+                        shown(shard)
+                    ),
                 )
                 .at(Place::file(path)),
             ),
@@ -82,60 +92,78 @@ impl Index {
         .help("fetch the missing file")
     }
 
-    /// What the index says of a shard, against the shard's own header.
-    pub fn compare(&self, shard: &String, path: &Path, entries: &[Entry]) -> Vec<Diagnostic> {
-        let held: BTreeSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+    /// A place for findings about the whole checkpoint.
+    pub fn place(&self) -> Place {
+        Place::file(&self.file.path)
+    }
+
+    /// What the index says of a shard, against what the shard itself holds.
+    pub fn compare<'a>(
+        &self,
+        shard: &String,
+        path: &Path,
+        held: impl Iterator<Item = &'a str>,
+    ) -> Vec<Diagnostic> {
+        let held: BTreeSet<&str> = held.collect();
         let missing: Vec<&str> = self
             .map
             .iter()
             .filter(|(tensor, place)| *place == shard && !held.contains(tensor.as_str()))
             .map(|(tensor, _)| tensor.as_str())
             .collect();
+        let elsewhere: Vec<&str> = held
+            .iter()
+            .copied()
+            .filter(|tensor| self.shard_of(tensor).is_some_and(|place| place != shard))
+            .collect();
         let unlisted: Vec<&str> = held
             .iter()
             .copied()
-            .filter(|tensor| !self.map.contains_key(*tensor))
+            .filter(|tensor| self.shard_of(tensor).is_none())
             .collect();
         let mut problems = Vec::new();
         if let Some(first) = missing.first() {
+            let title = format!(
+                "the index places {} tensors in `{shard}` that are not there",
+                missing.len()
+            );
             problems.push(
-                Diagnostic::error(
-                    codes::INDEX_MALFORMED,
-                    format!(
-                        "the index places {} tensors in `{shard}` that are not there",
-                        missing.len()
-                    ),
-                )
-                .at(Place::file(&self.file.path))
-                .note(format!("the first is `{first}`"))
-                .help("shards and index are of different versions; fetch the checkpoint again"),
+                Diagnostic::error(codes::INDEX_MALFORMED, title)
+                    .at(self.place())
+                    .note(format!("the first is `{}`", shorten(first)))
+                    .help("shards and index are of different versions; fetch the checkpoint again"),
             );
         }
-        if let Some(first) = unlisted.first() {
-            problems.push(
-                Diagnostic::error(
-                    codes::INDEX_MALFORMED,
-                    format!(
-                        "`{shard}` holds {} tensors that the index does not list",
-                        unlisted.len()
-                    ),
-                )
-                .at(Place::tensor(path, *first))
-                .note(format!("the first is `{first}`")),
-            );
+        for (tensors, what) in [
+            (elsewhere, "the index places elsewhere"),
+            (unlisted, "the index does not list"),
+        ] {
+            if let Some(first) = tensors.first() {
+                let title = format!("`{shard}` holds {} tensors that {what}", tensors.len());
+                problems.push(
+                    Diagnostic::error(codes::INDEX_MALFORMED, title)
+                        .at(Place::tensor(path, *first))
+                        .note(format!("the first is `{}`", shorten(first))),
+                );
+            }
         }
         problems
     }
 }
 
-/// One plain component: no directory, no root, no way up.
+/// One plain component: no directory, no root, no way up, on no system. The file itself may be a link, as everything in
+/// the Hub's cache is: where it leads was decided by whoever made the directory, not by whoever wrote the index.
 fn is_file_name(name: &str) -> bool {
+    if name.contains(|letter: char| matches!(letter, '/' | '\\' | ':') || letter.is_control()) {
+        return false;
+    }
     let mut parts = Path::new(name).components();
     matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part.to_str() == Some(name))
 }
 
 fn shown(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), |text| format!("`{text}`"))
+    value.as_str().map_or_else(
+        || shorten(&value.to_string()),
+        |text| format!("`{}`", shorten(text)),
+    )
 }

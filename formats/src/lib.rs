@@ -3,6 +3,7 @@
 //! Nothing here knows a network, a terminal, a machine-learning framework or a GPU. Trouble is reported as
 //! [`Diagnostic`]s, which carry a code, a place, the numbers and the remedy; who shows them is not decided here.
 
+pub mod block;
 pub mod checkpoint;
 pub mod codes;
 pub mod config;
@@ -12,11 +13,14 @@ pub mod diagnostic;
 pub mod digest;
 pub mod eagle;
 pub mod expected;
+mod file;
 pub mod head;
-mod header;
+pub mod header;
 mod index;
 pub mod inspect;
+mod json;
 mod locate;
+pub mod mtp;
 pub mod options;
 pub mod pickle;
 pub mod rope;
@@ -29,12 +33,13 @@ pub mod verifier;
 pub mod vocabulary;
 mod weights;
 
+pub use block::{BlockDescription, BlockHead};
 pub use checkpoint::{Checkpoint, TensorView};
 pub use config::ConfigFile;
 pub use decision::Decision;
 pub use diagnostic::{Diagnostic, Level, Place};
 pub use head::{Head, HeadDescription, Layout};
-pub use options::{AuxConvention, ReadOptions};
+pub use options::{AuxConvention, BlockAnchor, ReadOptions};
 pub use rope::{Rope, RopeScaling};
 pub use speculator::{Algorithm, Description, Speculator};
 pub use verifier::VerifierConfig;

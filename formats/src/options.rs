@@ -9,6 +9,15 @@ pub enum AuxConvention {
     Output,
 }
 
+/// What stands in the first position of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockAnchor {
+    /// A token that is known already: a block of B gives B - 1 draft tokens.
+    Known,
+    /// The first token that is predicted: a block of B gives B draft tokens (`sample_from_anchor`).
+    Predicted,
+}
+
 /// Which rotary embedding a head was trained with, if not the one its config states.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RopeOverride {
@@ -39,6 +48,8 @@ pub struct ReadOptions {
     pub rope: Option<RopeOverride>,
     /// Channels per head.
     pub head_dim: Option<usize>,
+    /// What stands in the first position of a block; block drafters only.
+    pub dflash_anchor: Option<BlockAnchor>,
     /// `lm_head` may have a row for each verifier token; those of the vocabulary map are taken.
     pub slice_lm_head: bool,
     /// Turns every guess into an error (S411).

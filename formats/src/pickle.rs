@@ -25,14 +25,13 @@ use std::collections::btree_map::Entry;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
-
 use self::archive::Archive;
 use self::graph::Graph;
 use self::tensor::Resolver;
 use crate::codes;
-use crate::config::{file_name, unreadable};
+use crate::config::file_name;
 use crate::diagnostic::{Diagnostic, Place};
+use crate::file::{self, Content};
 
 pub use self::tensor::PickleTensor;
 pub use self::value::{Entries, Items, Value};
@@ -51,7 +50,7 @@ const STATE_DICTS: [&str; 6] = [
 #[derive(Debug)]
 pub struct PickleFile {
     path: PathBuf,
-    map: Mmap,
+    content: Content,
     program: Range<usize>,
     place: Place,
     graph: Graph,
@@ -67,17 +66,22 @@ impl PickleFile {
     /// for a tensor of a dtype that safetensors lacks, and S113 for everything else that is wrong with it.
     pub fn open(path: impl AsRef<Path>) -> Result<PickleFile, Diagnostic> {
         let path = path.as_ref();
-        let file = fs_err::File::open(path).map_err(|error| unreadable(path, &error))?;
-        // SAFETY: a mapping is undefined behaviour if the file shrinks or changes while it is mapped. Weight files are
-        // written once, the mapping is read-only and private, and every slice into it is checked against its length at
-        // the time of mapping. Nothing that was checked is relied upon to still be the same: text is checked again when
-        // it is read.
-        #[expect(unsafe_code, reason = "memory-mapped weights")]
-        let map = unsafe { Mmap::map(file.file()) }.map_err(|error| unreadable(path, &error))?;
-        let archive = Archive::read(path, &map)?;
+        PickleFile::new(path, file::map(path)?)
+    }
+
+    /// The same for a file that is in memory already; `path` is used in findings only.
+    ///
+    /// # Errors
+    /// As [`PickleFile::open`], without S101.
+    pub fn from_bytes(path: impl AsRef<Path>, bytes: Vec<u8>) -> Result<PickleFile, Diagnostic> {
+        PickleFile::new(path.as_ref(), Content::Held(bytes))
+    }
+
+    fn new(path: &Path, content: Content) -> Result<PickleFile, Diagnostic> {
+        let archive = Archive::read(path, &content)?;
         let program = archive.entry("data.pkl").unwrap_or_default();
         let place = archive.place(path, "data.pkl");
-        let code = map.get(program.clone()).unwrap_or_default();
+        let code = content.get(program.clone()).unwrap_or_default();
         let graph = machine::run(code, &place)?;
         let resolver = Resolver {
             path,
@@ -102,7 +106,7 @@ impl PickleFile {
         }
         Ok(PickleFile {
             path: path.to_path_buf(),
-            map,
+            content,
             program,
             place,
             graph,
@@ -119,12 +123,11 @@ impl PickleFile {
     /// Bytes of the file.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.map.len() as u64
+        self.content.len() as u64
     }
 
-    /// The whole file.
-    pub(crate) fn contents(&self) -> &[u8] {
-        &self.map
+    pub(crate) fn content(&self) -> &Content {
+        &self.content
     }
 
     /// Every tensor, sorted by name.
@@ -150,7 +153,7 @@ impl PickleFile {
     /// S201 if there is no tensor of this name.
     pub fn data(&self, name: &str) -> Result<Cow<'_, [u8]>, Diagnostic> {
         match self.tensors.get(name) {
-            Some(tensor) => Ok(tensor.contiguous(&self.map)),
+            Some(tensor) => Ok(tensor.contiguous(&self.content)),
             None => Err(Diagnostic::error(
                 codes::TENSOR_MISSING,
                 format!(
@@ -192,7 +195,7 @@ impl PickleFile {
     /// The object that was saved, usually a dictionary.
     #[must_use]
     pub fn value(&self) -> Value<'_> {
-        let program = self.map.get(self.program.clone()).unwrap_or_default();
+        let program = self.content.get(self.program.clone()).unwrap_or_default();
         Value::new(&self.graph, program, self.graph.root)
     }
 }

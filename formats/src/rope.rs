@@ -21,6 +21,15 @@ pub struct Rope {
     pub partial_rotary_factor: f64,
 }
 
+/// How a multimodal decoder shares the rotated channels out between time, height and width.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RopeAxes {
+    /// Frequencies of each axis (`mrope_section`).
+    pub sections: Vec<usize>,
+    /// The axes take turns instead of lying side by side (`mrope_interleaved`).
+    pub interleaved: bool,
+}
+
 impl Rope {
     /// All channels rotated by plain frequencies of this base.
     #[must_use]

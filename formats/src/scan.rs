@@ -9,9 +9,13 @@ use rayon::prelude::*;
 use safetensors::Dtype;
 
 use crate::checkpoint::TensorView;
+use crate::file::Stretch;
 
-/// Bytes one task looks at: enough to hide the scheduling, few enough to stay in the cache for the counting pass.
-const CHUNK: usize = 256 * 1024;
+/// Bytes one task looks at: enough to hide the scheduling and the making of its buffer.
+const TASK: usize = 8 << 20;
+
+/// Bytes looked at in one go: few enough to stay in the cache, for the counting pass too.
+const BLOCK: usize = 256 << 10;
 
 /// What the values of a tensor have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,23 +86,39 @@ pub fn scan(tensor: &TensorView<'_>) -> Option<TensorScan> {
 /// The same for little-endian bytes of a dtype.
 #[must_use]
 pub fn scan_bytes(dtype: Dtype, data: &[u8]) -> Option<TensorScan> {
-    let chunk: fn(&[u8]) -> TensorScan = match dtype {
+    scan_stretch(dtype, Stretch::held(data))
+}
+
+/// The same for bytes that may lie in a file.
+pub(crate) fn scan_stretch(dtype: Dtype, stretch: Stretch<'_>) -> Option<TensorScan> {
+    let block: fn(&[u8]) -> TensorScan = match dtype {
         Dtype::BF16 => bf16,
         Dtype::F16 => f16,
         Dtype::F32 => f32,
         Dtype::F64 => f64,
         _ => return None,
     };
+    let task = |task: usize| {
+        let mut buffer = Vec::new();
+        let end = stretch.len().min((task + 1) * TASK);
+        (task * TASK..end)
+            .step_by(BLOCK)
+            .map(|begin| block(stretch.part(begin..end.min(begin + BLOCK), &mut buffer)))
+            .fold(TensorScan::EMPTY, TensorScan::followed_by)
+    };
     // Collected in order rather than reduced, because the first index depends on what lies before.
-    let chunks: Vec<TensorScan> = data.par_chunks(CHUNK).map(chunk).collect();
+    let tasks: Vec<TensorScan> = (0..stretch.len().div_ceil(TASK))
+        .into_par_iter()
+        .map(task)
+        .collect();
     Some(
-        chunks
+        tasks
             .into_iter()
             .fold(TensorScan::EMPTY, TensorScan::followed_by),
     )
 }
 
-/// One chunk function per dtype: the exponent bits, the sign bit and the bit pattern of one.
+/// One function per dtype: the exponent bits, the sign bit and the bit pattern of one.
 macro_rules! chunk_scan {
     ($name:ident, $bits:ty, $exponent:literal, $sign:literal, $one:literal) => {
         fn $name(data: &[u8]) -> TensorScan {
@@ -159,15 +179,34 @@ mod tests {
 
     #[test]
     fn counts_nan_and_infinity_and_names_the_first_across_chunks() {
-        let mut values = vec![0.5_f32; CHUNK];
-        let late = CHUNK / 4 + 7; // in the second chunk of f32
-        values[late] = f32::NEG_INFINITY;
-        values[late + 1] = f32::NAN;
-        values[CHUNK - 1] = f32::NAN;
-        let scan = scan_bytes(Dtype::F32, &f32_bytes(&values)).unwrap();
-        assert_eq!(scan.elements, CHUNK);
-        assert_eq!((scan.nan, scan.infinite), (2, 1));
-        assert_eq!(scan.first_non_finite, Some(late));
+        let count = TASK / 2; // two tasks of f32
+        for late in [7, BLOCK / 4 + 7, TASK / 4 + 7] {
+            let mut values = vec![0.5_f32; count];
+            values[late] = f32::NEG_INFINITY;
+            values[late + 1] = f32::NAN;
+            values[count - 1] = f32::NAN;
+            let scan = scan_bytes(Dtype::F32, &f32_bytes(&values)).unwrap();
+            assert_eq!(scan.elements, count);
+            assert_eq!((scan.nan, scan.infinite), (2, 1));
+            assert_eq!(scan.first_non_finite, Some(late));
+        }
+    }
+
+    #[test]
+    fn bytes_of_a_file_are_scanned_as_those_in_memory() {
+        let mut values = vec![1.0_f32; TASK / 4 + BLOCK / 4 + 5];
+        let last = values.len() - 1;
+        values[last] = f32::NAN;
+        let scratch = crate::testing::Scratch::new();
+        let bytes = [b"header".as_slice(), &f32_bytes(&values)].concat();
+        scratch.write("x", &bytes);
+        let content = crate::file::map(&scratch.path("x")).unwrap();
+        let scan = scan_stretch(Dtype::F32, content.stretch(&content[6..]));
+        assert_eq!(scan, scan_bytes(Dtype::F32, &bytes[6..]));
+        assert_eq!(scan.unwrap().first_non_finite, Some(last));
+        // A copy of some tensor is in no file.
+        let scan = scan_stretch(Dtype::F32, content.stretch(&bytes[6..]));
+        assert_eq!(scan.unwrap().first_non_finite, Some(last));
     }
 
     #[test]

@@ -8,15 +8,16 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use crate::Result;
+use crate::block::{BlockDescription, BlockHead};
 use crate::checkpoint::{Checkpoint, TensorView};
 use crate::decision::Decision;
-use crate::diagnostic::Diagnostic;
 use crate::eagle::{EagleDescription, EagleHead};
 use crate::head::{Dropped, Head, HeadDescription, Layout};
+use crate::mtp::{MtpDescription, MtpHead};
 use crate::options::ReadOptions;
 use crate::verifier::{VerifierConfig, VerifierFacts};
 use crate::vocabulary::VocabularyMap;
-use crate::{Result, codes};
 
 mod recognize;
 
@@ -97,6 +98,10 @@ pub enum Speculator {
     Eagle3(Head),
     /// EAGLE-1, EAGLE-2 or HASS.
     Eagle(EagleHead),
+    /// DFlash, DFlash2, DSpark or XPress.
+    Block(BlockHead),
+    /// The prediction layer of a verifier.
+    Mtp(MtpHead),
 }
 
 /// What a speculator is, independent of layout.
@@ -107,6 +112,10 @@ pub enum Description {
     Eagle3(HeadDescription),
     /// EAGLE-1, EAGLE-2 or HASS.
     Eagle(EagleDescription),
+    /// DFlash, DFlash2, DSpark or XPress.
+    Block(BlockDescription),
+    /// The prediction layer of a verifier.
+    Mtp(MtpDescription),
 }
 
 impl Description {
@@ -116,6 +125,8 @@ impl Description {
         match self {
             Description::Eagle3(head) => Some(head),
             Description::Eagle(_) => None,
+            Description::Block(_) => None,
+            Description::Mtp(_) => None,
         }
     }
 }
@@ -147,7 +158,10 @@ impl Speculator {
             Algorithm::Eagle => {
                 EagleHead::resolve(checkpoint, verifier, options).map(Speculator::Eagle)
             }
-            other => Err(unread(&checkpoint, other).into()),
+            Algorithm::DFlash | Algorithm::DFlash2 | Algorithm::DSpark | Algorithm::XPress => {
+                BlockHead::resolve(checkpoint, verifier, options).map(Speculator::Block)
+            }
+            Algorithm::Mtp => MtpHead::resolve(checkpoint, verifier, options).map(Speculator::Mtp),
         }
     }
 
@@ -157,6 +171,8 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => head.description.algorithm,
             Speculator::Eagle(_) => Algorithm::Eagle,
+            Speculator::Block(head) => head.description.algorithm(),
+            Speculator::Mtp(_) => Algorithm::Mtp,
         }
     }
 
@@ -166,6 +182,8 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => &head.checkpoint,
             Speculator::Eagle(head) => &head.checkpoint,
+            Speculator::Block(head) => &head.checkpoint,
+            Speculator::Mtp(head) => &head.checkpoint,
         }
     }
 
@@ -175,6 +193,8 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => head.layout,
             Speculator::Eagle(head) => head.layout,
+            Speculator::Block(head) => head.layout,
+            Speculator::Mtp(head) => head.layout,
         }
     }
 
@@ -184,6 +204,8 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => Description::Eagle3(head.description.clone()),
             Speculator::Eagle(head) => Description::Eagle(head.description.clone()),
+            Speculator::Block(head) => Description::Block(head.description.clone()),
+            Speculator::Mtp(head) => Description::Mtp(head.description.clone()),
         }
     }
 
@@ -193,6 +215,8 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => &head.tensors,
             Speculator::Eagle(head) => &head.tensors,
+            Speculator::Block(head) => &head.tensors,
+            Speculator::Mtp(head) => &head.tensors,
         }
     }
 
@@ -202,6 +226,8 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => &head.decisions,
             Speculator::Eagle(head) => &head.decisions,
+            Speculator::Block(head) => &head.decisions,
+            Speculator::Mtp(head) => &head.decisions,
         }
     }
 
@@ -211,6 +237,8 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => &head.dropped,
             Speculator::Eagle(head) => &head.dropped,
+            Speculator::Block(head) => &head.dropped,
+            Speculator::Mtp(head) => &head.dropped,
         }
     }
 
@@ -220,21 +248,20 @@ impl Speculator {
         match self {
             Speculator::Eagle3(head) => head.vocabulary_map(),
             Speculator::Eagle(_) => None,
+            Speculator::Block(head) => head.vocabulary_map(),
+            Speculator::Mtp(_) => None,
         }
     }
 
     /// A tensor by its canonical name, wherever the source keeps it.
     #[must_use]
     pub fn tensor(&self, canonical: &str) -> Option<TensorView<'_>> {
-        self.checkpoint().tensor(self.tensors().get(canonical)?)
+        match self {
+            Speculator::Eagle3(head) => head.tensor(canonical),
+            Speculator::Block(head) => head.tensor(canonical),
+            Speculator::Eagle(_) | Speculator::Mtp(_) => {
+                self.checkpoint().tensor(self.tensors().get(canonical)?)
+            }
+        }
     }
-}
-
-/// S110 for an algorithm that is recognized and has no reader.
-fn unread(checkpoint: &Checkpoint, algorithm: Algorithm) -> Diagnostic {
-    Diagnostic::error(
-        codes::LAYOUT_UNKNOWN,
-        format!("the head is of kind `{algorithm}`, and this version does not read it"),
-    )
-    .at(checkpoint.config().place_of("speculators_model_type"))
 }

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::tiny::{
-    DRAFT, Files, Fixture, HIDDEN, Tensor, VOCABULARY, bf16, json_bytes, matrix, safetensors,
-    sound_targets, verifier_config, verifier_lm_head, with_header,
+    DRAFT, Files, Fixture, HIDDEN, Tensor, VOCABULARY, bf16, matrix, safetensors, sound_targets,
+    verifier_config, verifier_lm_head, with_header,
 };
 
 /// What a case must be found to be.
@@ -102,10 +102,9 @@ cases! {
         head.config = json!({ "medusa_num_heads": 1, "medusa_num_layers": 1, "hidden_size": HIDDEN });
         head.tensors = vec![matrix("0.0.linear.weight", HIDDEN, HIDDEN), matrix("0.1.weight", VOCABULARY, HIDDEN)];
     });
-    "S111-sharded-pickle": CouldNotTell ["S111" "error"], InFiles(|files| {
-        files.remove("model.safetensors");
-        let index = json!({ "metadata": {}, "weight_map": { "fc.weight": "pytorch_model-00001-of-00001.bin" } });
-        files.insert("pytorch_model.bin.index.json".into(), json_bytes(&index));
+    "S111-another-name": CouldNotTell ["S111" "error"], InFiles(|files| {
+        let bytes = files.remove("model.safetensors").expect("the weights");
+        files.insert("eagle3.safetensors".into(), bytes);
     });
     "S112-names-a-function": NotValid ["S112" "error"], InFiles(|files| {
         pickle(files, include_bytes!("../../../fixtures/pickles/system_global.bin"));

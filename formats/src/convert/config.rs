@@ -6,29 +6,42 @@
 use serde_json::{Map, Value, json};
 
 use super::Job;
+use crate::config::Section;
 use crate::head::{DraftLayer, Head, HeadDescription};
 use crate::speculator::Algorithm;
 use crate::verifier::{FloatType, HiddenAct};
 
 /// Release of the Python package whose layout is written.
-const FORMAT_VERSION: &str = "0.9.0";
+pub(super) const FORMAT_VERSION: &str = "0.9.0";
 
 /// Keys that are read, or that say nothing about a head. Sorted.
 pub(crate) const KNOWN_KEYS: &[&str] = &[
     "_name_or_path",
+    "add_swa_attention_sink_bias",
     "architectures",
     "attention_bias",
     "attention_dropout",
     "attention_multiplier",
     "auto_map",
+    "aux_hidden_state_layer_ids",
+    "block_size",
     "bos_token_id",
+    "confidence_head_with_markov",
+    "conv_group_size",
+    "conv_kernel_size",
     "conversion",
+    "dflash_config",
     "draft_vocab_size",
+    "dspark_block_size",
+    "dspark_bonus_anchor",
+    "dspark_noise_token_id",
+    "dspark_target_layer_ids",
     "dtype",
     "eagle_aux_hidden_state_layer_ids",
     "eagle_config",
     "embed_requires_grad",
     "embedding_multiplier",
+    "enable_confidence_head",
     "eos_token_id",
     "fc_norm",
     "has_no_defaults_at_init",
@@ -37,9 +50,13 @@ pub(crate) const KNOWN_KEYS: &[&str] = &[
     "hidden_size",
     "initializer_range",
     "intermediate_size",
+    "is_causal",
+    "is_neox_style",
     "layer_types",
     "logit_scale",
     "logits_scaling",
+    "markov_head_type",
+    "markov_rank",
     "mask_token_id",
     "max_position_embeddings",
     "max_window_layers",
@@ -52,7 +69,9 @@ pub(crate) const KNOWN_KEYS: &[&str] = &[
     "num_aux_hidden_states",
     "num_depths",
     "num_hidden_layers",
+    "num_jacobi_passes",
     "num_key_value_heads",
+    "num_target_layers",
     "original_max_position_embeddings",
     "pad_token_id",
     "parallel_drafting",
@@ -65,18 +84,26 @@ pub(crate) const KNOWN_KEYS: &[&str] = &[
     "rope_parameters",
     "rope_scaling",
     "rope_theta",
+    "sample_from_anchor",
+    "selector_rank",
+    "selector_top_k",
     "sliding_window",
+    "sliding_window_non_causal",
     "speculators_config",
     "speculators_model_type",
     "speculators_version",
     "target_hidden_size",
+    "target_layer_ids",
     "tie_word_embeddings",
     "torch_dtype",
     "transformer_layer_config",
     "transformers_version",
+    "use_aux_hidden_state",
     "use_cache",
     "use_sliding_window",
     "vocab_size",
+    "xpress_mlp_ratio",
+    "xpress_rank",
 ];
 
 /// Builds the config, keys sorted at every level.
@@ -92,17 +119,7 @@ pub(super) fn build(source: &Head, head: &HeadDescription, job: &Job<'_>) -> Map
         "norm_before_fc": head.norm_before_fc,
         "norm_before_residual": head.norm_before_residual,
         "norm_output": head.norm_output,
-        "speculators_config": {
-            "algorithm": "eagle3",
-            "default_proposal_method": "greedy",
-            "proposal_methods": [{
-                "accept_tolerance": 0.0,
-                "proposal_type": "greedy",
-                "speculative_tokens": head.speculative_tokens,
-                "verifier_accept_k": 1,
-            }],
-            "verifier": { "architectures": job.facts.architectures, "name_or_path": job.request.verifier_name },
-        },
+        "speculators_config": proposal(head.algorithm, head.speculative_tokens, job),
         "speculators_model_type": "eagle3",
         "speculators_version": FORMAT_VERSION,
         // Null where it equals the draft's own width: the Python package expects a number only where it differs.
@@ -114,13 +131,24 @@ pub(super) fn build(source: &Head, head: &HeadDescription, job: &Job<'_>) -> Map
         value["architectures"] = json!(["PEagleDraftModel"]);
         value["embed_requires_grad"] = json!(true);
         value["mask_token_id"] = json!(head.mask_token_id);
-        value["speculators_config"]["algorithm"] = json!("peagle");
         value["speculators_model_type"] = json!("peagle");
     }
-    match sorted(value) {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
+    object(value)
+}
+
+/// How the head is used, and for which verifier.
+pub(super) fn proposal(algorithm: Algorithm, speculative_tokens: usize, job: &Job<'_>) -> Value {
+    json!({
+        "algorithm": algorithm,
+        "default_proposal_method": "greedy",
+        "proposal_methods": [{
+            "accept_tolerance": 0.0,
+            "proposal_type": "greedy",
+            "speculative_tokens": speculative_tokens,
+            "verifier_accept_k": 1,
+        }],
+        "verifier": { "architectures": job.facts.architectures, "name_or_path": job.request.verifier_name },
+    })
 }
 
 /// The text of the config as the Python package lays it out: two spaces, and a newline at the end.
@@ -131,15 +159,7 @@ pub(crate) fn text(config: &Map<String, Value>) -> String {
 fn decoder(head: &Head, description: &HeadDescription, job: &Job<'_>) -> Value {
     let source = head.checkpoint.config().root();
     let head = description;
-    let key = |key: &str| {
-        let nested = source
-            .get("transformer_layer_config")
-            .and_then(|decoder| decoder.get(key));
-        nested
-            .or_else(|| source.get(key))
-            .filter(|value| !value.is_null())
-            .cloned()
-    };
+    let key = |key: &str| source_key(&source, key);
     let mut value = json!({
         "attention_bias": head.attention_bias,
         "attention_dropout": 0.0,
@@ -175,14 +195,7 @@ fn decoder(head: &Head, description: &HeadDescription, job: &Job<'_>) -> Value {
     }
     let window = head.sliding_window.iter().flatten().next();
     if window.is_some() || head.draft_layer == DraftLayer::Qwen3 {
-        let kind = |window: &Option<usize>| {
-            if window.is_some() {
-                "sliding_attention"
-            } else {
-                "full_attention"
-            }
-        };
-        value["layer_types"] = head.sliding_window.iter().map(kind).collect();
+        value["layer_types"] = head.sliding_window.iter().map(layer_type).collect();
         value["sliding_window"] = json!(window);
         value["use_sliding_window"] = json!(window.is_some());
     }
@@ -193,7 +206,22 @@ fn decoder(head: &Head, description: &HeadDescription, job: &Job<'_>) -> Value {
     value
 }
 
-fn verifier_eos(job: &Job<'_>) -> Option<Value> {
+/// A key that says nothing about the weights, from wherever the source keeps it.
+pub(super) fn source_key(source: &Section<'_>, key: &str) -> Option<Value> {
+    let nested = source.get(&format!("transformer_layer_config.{key}"));
+    nested.or_else(|| source.get(key)).cloned()
+}
+
+/// The entry of `layer_types` for a layer with or without a window.
+pub(super) fn layer_type(window: &Option<usize>) -> &'static str {
+    if window.is_some() {
+        "sliding_attention"
+    } else {
+        "full_attention"
+    }
+}
+
+pub(super) fn verifier_eos(job: &Job<'_>) -> Option<Value> {
     match job.facts.eos_token_ids.as_slice() {
         [] => None,
         [only] => Some(json!(only)),
@@ -215,6 +243,14 @@ pub(super) fn act(act: HiddenAct) -> &'static str {
         HiddenAct::Gelu => "gelu",
         HiddenAct::GeluTanh => "gelu_pytorch_tanh",
         HiddenAct::Relu => "relu",
+    }
+}
+
+/// An object with its keys sorted at every level.
+pub(super) fn object(value: Value) -> Map<String, Value> {
+    match sorted(value) {
+        Value::Object(map) => map,
+        _ => Map::new(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! EAGLE-3 and P-EAGLE heads to the speculators layout.
 
+use std::collections::BTreeMap;
+
 use safetensors::Dtype;
 use serde_json::{Map, Value};
 
@@ -7,10 +9,11 @@ use super::{Draft, Embedding, FcBias, Job, Origin, Piece, Row, config};
 use crate::Result;
 use crate::checkpoint::TensorView;
 use crate::codes;
+use crate::config::ConfigFile;
 use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
 use crate::head::{Dropped, Head, HeadDescription};
-use crate::rope::RopeScaling;
+use crate::rope::{Rope, RopeScaling};
 use crate::speculator::Description;
 use crate::verifier;
 use crate::vocabulary::VocabularyMap;
@@ -38,7 +41,7 @@ pub(super) fn draft(head: &Head, job: &Job<'_>) -> Result<Draft> {
         .rows
         .iter()
         .any(|row| row.destination == "embed_tokens.weight");
-    drop_config_keys(head, &mut draft.decisions);
+    drop_config_keys(head.checkpoint.config(), &mut draft.decisions);
     draft.config = config::build(head, &description, job);
     draft.description = Description::Eagle3(description);
     Ok(draft)
@@ -53,29 +56,36 @@ pub(super) fn settle(head: &Head, job: &Job<'_>, draft: &mut Draft) -> Result<He
     if let Some(dtype) = job.request.dtype {
         description.dtype = dtype;
     }
-    let (own, verifier) = (
+    description.max_position_embeddings = positions(
         description.max_position_embeddings,
-        job.facts.max_position_embeddings,
+        &description.rope,
+        job,
+        &mut draft.decisions,
     );
-    if own < verifier {
-        // Runtimes size their tables by it; a head that states less than its verifier fails on long texts.
-        if matches!(description.rope.scaling, RopeScaling::Dynamic { .. }) {
-            let reason =
-                "raising it to the verifier's would change the frequencies of dynamic scaling";
-            draft
-                .decisions
-                .push(Decision::settled("max_position_embeddings", own, reason));
-        } else {
-            let reason = format!("the source says {own}; the verifier serves texts of {verifier}");
-            draft.decisions.push(Decision::settled(
-                "max_position_embeddings",
-                verifier,
-                reason,
-            ));
-            description.max_position_embeddings = verifier;
-        }
-    }
     Ok(description)
+}
+
+/// The longest position to write: runtimes size their tables by it, and a head that states less than its verifier fails on
+/// long texts.
+pub(super) fn positions(
+    own: usize,
+    rope: &Rope,
+    job: &Job<'_>,
+    decisions: &mut Vec<Decision>,
+) -> usize {
+    const KEY: &str = "max_position_embeddings";
+    let verifier = job.facts.max_position_embeddings;
+    if own >= verifier {
+        return own;
+    }
+    if matches!(rope.scaling, RopeScaling::Dynamic { .. }) {
+        let reason = "raising it to the verifier's would change the frequencies of dynamic scaling";
+        decisions.push(Decision::settled(KEY, own, reason));
+        return own;
+    }
+    let reason = format!("the source says {own}; the verifier serves texts of {verifier}");
+    decisions.push(Decision::settled(KEY, verifier, reason));
+    verifier
 }
 
 /// A zero bias may go; another one has no place.
@@ -147,9 +157,10 @@ pub(super) fn lay_out(head: &Head, job: &Job<'_>, draft: &mut Draft) -> Result<(
         }
     }
     if job.request.embedding == Embedding::Verifier {
-        draft
-            .rows
-            .push(verifier_embedding(head, job, &mut draft.decisions)?);
+        embedding_fits(head)?;
+        let wanted = [head.description.vocab_size, head.description.hidden_size];
+        let row = verifier_embedding(wanted, job, &mut draft.decisions)?;
+        draft.rows.push(row);
     }
     if let Some(map) = map {
         draft.rows.extend(map_rows(head, &map));
@@ -175,8 +186,12 @@ fn embedding_fits(head: &Head) -> Result<()> {
     .into())
 }
 
-fn verifier_embedding(head: &Head, job: &Job<'_>, decisions: &mut Vec<Decision>) -> Result<Row> {
-    embedding_fits(head)?;
+/// The verifier's embedding, of the shape that is wanted.
+pub(super) fn verifier_embedding(
+    wanted: [usize; 2],
+    job: &Job<'_>,
+    decisions: &mut Vec<Decision>,
+) -> Result<Row> {
     let view = job
         .verifier
         .map(verifier::embedding)
@@ -184,7 +199,6 @@ fn verifier_embedding(head: &Head, job: &Job<'_>, decisions: &mut Vec<Decision>)
         .ok_or_else(|| {
             Diagnostic::error(codes::TENSOR_MISSING, "the verifier's weights are not open")
         })?;
-    let wanted = [head.description.vocab_size, head.description.hidden_size];
     if view.shape != wanted {
         let title = format!(
             "the verifier's embedding is {:?}, but the head needs {wanted:?}",
@@ -207,6 +221,15 @@ fn verifier_embedding(head: &Head, job: &Job<'_>, decisions: &mut Vec<Decision>)
 
 /// `d2t` as offsets and `t2d` as a mask; as they are in the source where they are that already.
 pub(crate) fn map_rows(head: &Head, map: &VocabularyMap) -> Vec<Row> {
+    rows_of_map(map, &head.tensors, |name| head.tensor(name))
+}
+
+/// The same for a head of any kind.
+pub(super) fn rows_of_map<'a>(
+    map: &VocabularyMap,
+    names: &BTreeMap<String, String>,
+    view: impl Fn(&str) -> Option<TensorView<'a>>,
+) -> Vec<Row> {
     let offsets: Vec<u8> = map.offsets().flat_map(i64::to_le_bytes).collect();
     let members: Vec<u8> = map.members().into_iter().map(u8::from).collect();
     [
@@ -215,8 +238,8 @@ pub(crate) fn map_rows(head: &Head, map: &VocabularyMap) -> Vec<Row> {
     ]
     .into_iter()
     .map(|(name, dtype, length, bytes)| {
-        let source = head.tensors.get(name).cloned();
-        match head.tensor(name) {
+        let source = names.get(name).cloned();
+        match view(name) {
             Some(view) if view.dtype == dtype && view.data == bytes => {
                 Row::copied(Origin::Source, &view, name)
             }
@@ -227,8 +250,7 @@ pub(crate) fn map_rows(head: &Head, map: &VocabularyMap) -> Vec<Row> {
 }
 
 /// Says which keys of the source's config have no place in the output.
-pub(super) fn drop_config_keys(head: &Head, decisions: &mut Vec<Decision>) {
-    let file = head.checkpoint.config();
+pub(super) fn drop_config_keys(file: &ConfigFile, decisions: &mut Vec<Decision>) {
     let unknown = file
         .value
         .keys()

@@ -66,7 +66,7 @@ pub(super) fn draft(head: &Head, target: Target, job: &Job<'_>) -> Result<Draft>
         .rows
         .iter()
         .any(|row| row.destination == "embed_tokens.weight");
-    eagle3::drop_config_keys(head, &mut draft.decisions);
+    eagle3::drop_config_keys(head.checkpoint.config(), &mut draft.decisions);
     draft.decisions.push(Decision::settled(
         "speculative_tokens",
         description.speculative_tokens,
@@ -228,6 +228,10 @@ pub(super) fn recorded(description: &Description) -> Value {
             provenance::NORM_OUTPUT: head.norm_output,
             provenance::SPECULATIVE_TOKENS: head.speculative_tokens,
         }),
-        Description::Eagle(_) => json!({}),
+        Description::Eagle(_) | Description::Mtp(_) => json!({}),
+        Description::Block(head) => json!({
+            provenance::AUX_LAYERS: head.aux_layer_ids,
+            provenance::SPECULATIVE_TOKENS: head.speculative_tokens,
+        }),
     }
 }

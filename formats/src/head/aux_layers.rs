@@ -9,7 +9,7 @@ use super::open::Resolver;
 use crate::codes;
 use crate::convert::provenance;
 use crate::decision::Decision;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Place};
 use crate::options::AuxConvention;
 
 const KEY: &str = "eagle_aux_hidden_state_layer_ids";
@@ -23,7 +23,7 @@ impl Resolver<'_> {
         target_hidden_size: usize,
     ) -> Vec<usize> {
         let before = self.problems.len();
-        let Some(mut ids) = self
+        let Some(ids) = self
             .written_ids()
             .or_else(|| self.default_ids(fc_inputs, target_hidden_size))
         else {
@@ -37,11 +37,23 @@ impl Resolver<'_> {
         } else {
             NESTED
         });
+        self.settle_aux_layers(ids, KEY, place, fc_inputs, target_hidden_size)
+    }
+
+    /// Ids in the inner convention, brought into order and held against `fc` and the verifier.
+    pub(crate) fn settle_aux_layers(
+        &mut self,
+        mut ids: Vec<usize>,
+        key: &str,
+        place: Place,
+        fc_inputs: Option<usize>,
+        target_hidden_size: usize,
+    ) -> Vec<usize> {
         if !ids.is_sorted() {
             let given = format!("{ids:?}");
             ids.sort_unstable();
             self.decisions.push(Decision::guessed(
-                KEY,
+                key,
                 format!("{ids:?}"),
                 format!("the config lists {given}, but every runtime concatenates the states in ascending order"),
             ));
@@ -308,7 +320,8 @@ pub(crate) fn default_layers(layers: usize) -> Option<Vec<usize>> {
     ids.windows(2).all(|pair| pair[0] < pair[1]).then_some(ids)
 }
 
-fn shift(ids: &[usize], convention: AuxConvention) -> Vec<usize> {
+/// Ids of a convention in the inner one.
+pub(crate) fn shift(ids: &[usize], convention: AuxConvention) -> Vec<usize> {
     match convention {
         AuxConvention::Input => ids.to_vec(),
         AuxConvention::Output => ids.iter().map(|id| id.saturating_add(1)).collect(),

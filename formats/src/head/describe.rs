@@ -111,7 +111,7 @@ impl Resolver<'_> {
         None
     }
 
-    fn not_quantized(&mut self) {
+    pub(crate) fn not_quantized(&mut self) {
         for section in [self.root.clone(), self.decoder.clone()] {
             let quantization = section.section("quantization_config");
             if let Some(quantization) = self.keep(quantization).flatten() {
@@ -135,7 +135,7 @@ impl Resolver<'_> {
     }
 
     /// Multipliers of other families would change every output, and no layout of heads has them.
-    fn scales_nothing(&mut self) {
+    pub(crate) fn scales_nothing(&mut self) {
         for key in [
             "logit_scale",
             "logits_scaling",
@@ -206,7 +206,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn rope(&mut self) -> Option<Rope> {
+    pub(crate) fn rope(&mut self) -> Option<Rope> {
         let read = Rope::from_config(&self.decoder);
         let (mut rope, mut decisions) = self.keep(read)?;
         if let Some(given) = self.options.rope {
@@ -247,7 +247,7 @@ impl Resolver<'_> {
     /// is given, whatever `use_sliding_window` says. The Python package does the same for Llama; for Qwen 3 it clears the
     /// width first when `use_sliding_window` is not true, and its own checkpoints then carry null. The two differ for
     /// hand-written configs only, and there the serving runtime decides.
-    fn sliding_windows(&mut self, layers: usize) -> Vec<Option<usize>> {
+    pub(crate) fn sliding_windows(&mut self, layers: usize) -> Vec<Option<usize>> {
         let window = self.decoder.usize("sliding_window");
         let window = self.keep(window).flatten().filter(|window| *window > 0);
         let types = self.decoder.str_list("layer_types");
@@ -270,7 +270,7 @@ impl Resolver<'_> {
             .collect()
     }
 
-    fn rms_norm_eps(&mut self) -> f64 {
+    pub(crate) fn rms_norm_eps(&mut self) -> f64 {
         let eps = self.decoder.f64("rms_norm_eps");
         if let Some(eps) = self.keep(eps).flatten() {
             return eps;
@@ -300,7 +300,7 @@ impl Resolver<'_> {
         value
     }
 
-    fn max_position_embeddings(&mut self) -> usize {
+    pub(crate) fn max_position_embeddings(&mut self) -> usize {
         let written = self.decoder.usize("max_position_embeddings");
         if let Some(written) = self.keep(written).flatten() {
             return written;
@@ -324,7 +324,7 @@ impl Resolver<'_> {
     }
 
     /// The dtype on disk, which is what counts; configs often name another.
-    fn dtype(&mut self) -> FloatType {
+    pub(crate) fn dtype(&mut self) -> FloatType {
         let written = float_type(&self.root);
         let written = self.keep(written).flatten();
         let names: Vec<&String> = self.recognized.names.keys().collect();

@@ -12,7 +12,7 @@ use crate::diagnostic::Diagnostic;
 
 impl Resolver<'_> {
     /// A group of biases: all of them in every layer, or none.
-    pub(super) fn biases(&mut self, key: &str, block: &str, parts: &[&str]) -> bool {
+    pub(crate) fn biases(&mut self, key: &str, block: &str, parts: &[&str]) -> bool {
         let flag = self.decoder.bool(key);
         let flag = self.keep(flag).flatten();
         if !self.foreign() {
@@ -141,7 +141,7 @@ impl Resolver<'_> {
         }
     }
 
-    pub(super) fn given(&mut self, key: &str, given: Option<bool>) -> Option<bool> {
+    pub(crate) fn given(&mut self, key: &str, given: Option<bool>) -> Option<bool> {
         let given = given?;
         self.decisions
             .push(Decision::settled(key, given, "given by the caller"));

@@ -35,6 +35,7 @@ pub(crate) enum Origin {
     TorchSpec,
     Automodel,
     TensorRtLlm,
+    ZLab,
 }
 
 impl Origin {
@@ -48,6 +49,7 @@ impl Origin {
             Origin::TorchSpec => "TorchSpec",
             Origin::Automodel => "NeMo Automodel",
             Origin::TensorRtLlm => "TensorRT-LLM",
+            Origin::ZLab => "z-lab",
         }
     }
 }
@@ -83,7 +85,7 @@ pub(crate) fn recognize(checkpoint: &Checkpoint) -> Result<Recognized, Vec<Diagn
         .into());
     }
     if root.get("speculators_model_type").is_some() {
-        return speculators(checkpoint);
+        return speculators_names(checkpoint);
     }
     let names: Vec<&str> = checkpoint.names().collect();
     let bare: Vec<&str> = names.iter().map(|name| strip(name).1).collect();
@@ -133,7 +135,8 @@ pub(crate) fn recognize(checkpoint: &Checkpoint) -> Result<Recognized, Vec<Diagn
     Ok(recognized)
 }
 
-fn speculators(checkpoint: &Checkpoint) -> Result<Recognized, Vec<Diagnostic>> {
+/// The names of a checkpoint in the speculators layout: its own, without what carries nothing of the head.
+pub(crate) fn speculators_names(checkpoint: &Checkpoint) -> Result<Recognized, Vec<Diagnostic>> {
     let mut recognized = Recognized {
         layout: Layout::Speculators,
         origin: Origin::Speculators,
@@ -278,7 +281,7 @@ fn canonical(bare: &str) -> String {
 }
 
 /// Tensors known to carry nothing of the head.
-fn droppable(bare: &str) -> Option<&'static str> {
+pub(crate) fn droppable(bare: &str) -> Option<&'static str> {
     if bare.ends_with("rotary_emb.inv_freq") || bare.ends_with("rotary_emb.original_inv_freq") {
         return Some("the rotary frequencies follow from the config");
     }
@@ -287,6 +290,7 @@ fn droppable(bare: &str) -> Option<&'static str> {
             Some("a copy of the verifier's output matrix, used in training")
         }
         "verifier_norm.weight" => Some("a copy of the verifier's final norm, used in training"),
+        "refiner_head.causal_tril" => Some("it follows from the block size"),
         _ => None,
     }
 }
@@ -341,7 +345,7 @@ fn origin(root: &Section<'_>, names: &[&str]) -> Origin {
     }
 }
 
-fn evidence(origin: Origin) -> &'static str {
+pub(crate) fn evidence(origin: Origin) -> &'static str {
     match origin {
         Origin::Speculators => "the config has `speculators_model_type`",
         Origin::SafeAiLab => "`midlayer.*` tensors beside a plain decoder config",
@@ -353,5 +357,6 @@ fn evidence(origin: Origin) -> &'static str {
         Origin::TorchSpec => "the config has `_torchspec_version`",
         Origin::TensorRtLlm => "the architecture is the one that TensorRT-LLM reads",
         Origin::Automodel => "the names or the architecture are those of NeMo Automodel",
+        Origin::ZLab => "a block drafter whose config is not that of speculators",
     }
 }

@@ -99,7 +99,7 @@ impl Head {
 }
 
 /// Everything the parts of the resolution share.
-pub(super) struct Resolver<'a> {
+pub(crate) struct Resolver<'a> {
     pub checkpoint: &'a Checkpoint,
     pub recognized: &'a Recognized,
     pub origin: Origin,
@@ -222,7 +222,7 @@ fn resolve(
     );
     resolver.problems.extend(found);
     resolver.whole_lm_head(&description, sliced);
-    resolver.fits_verifier(&description);
+    resolver.fits_verifier(description.target_hidden_size, description.vocab_size);
     let maps = Maps {
         d2t: resolver.view("d2t"),
         t2d: resolver.view("t2d"),
@@ -323,11 +323,11 @@ impl Resolver<'_> {
     }
 
     /// What head and verifier have to agree on.
-    fn fits_verifier(&mut self, description: &HeadDescription) {
+    pub(crate) fn fits_verifier(&mut self, target_hidden_size: usize, vocab_size: usize) {
         let Some(verifier) = self.verifier else {
             return;
         };
-        if description.target_hidden_size != verifier.hidden_size {
+        if target_hidden_size != verifier.hidden_size {
             let key = if self.root.get("target_hidden_size").is_some() {
                 self.root.place("target_hidden_size")
             } else {
@@ -337,20 +337,20 @@ impl Resolver<'_> {
                 Diagnostic::error(
                     codes::HIDDEN_SIZE,
                     format!(
-                        "the head reads a hidden size of {}, but the verifier has {}",
-                        description.target_hidden_size, verifier.hidden_size
+                        "the head reads a hidden size of {target_hidden_size}, but the verifier has {}",
+                        verifier.hidden_size
                     ),
                 )
                 .at(key),
             );
         }
-        if description.vocab_size != verifier.vocab_size {
+        if vocab_size != verifier.vocab_size {
             self.problems.push(
                 Diagnostic::error(
                     codes::VOCABULARY,
                     format!(
-                        "the head was built for {} tokens, but the verifier has {}",
-                        description.vocab_size, verifier.vocab_size
+                        "the head was built for {vocab_size} tokens, but the verifier has {}",
+                        verifier.vocab_size
                     ),
                 )
                 .at(self.decoder.place("vocab_size")),

@@ -10,7 +10,7 @@ const QUERY: &str = "layers.0.self_attn.q_proj.weight";
 const KEY: &str = "layers.0.self_attn.k_proj.weight";
 
 impl Resolver<'_> {
-    pub(super) fn layers(&mut self) -> Option<usize> {
+    pub(crate) fn layers(&mut self) -> Option<usize> {
         let there = (0..).take_while(|layer| {
             let prefix = format!("layers.{layer}.");
             self.recognized
@@ -46,7 +46,7 @@ impl Resolver<'_> {
     }
 
     /// A size from the config, or from a tensor where the config has none.
-    pub(super) fn size(&mut self, key: &str, by_tensor: Option<usize>) -> Option<usize> {
+    pub(crate) fn size(&mut self, key: &str, by_tensor: Option<usize>) -> Option<usize> {
         let written = self.decoder.usize(key);
         match (self.keep(written)?, by_tensor) {
             (Some(0), _) => {
@@ -78,7 +78,7 @@ impl Resolver<'_> {
     }
 
     /// Channels per head and key-value heads, held against the projections.
-    pub(super) fn head_dim(&mut self, hidden_size: usize, heads: usize) -> Option<(usize, usize)> {
+    pub(crate) fn head_dim(&mut self, hidden_size: usize, heads: usize) -> Option<(usize, usize)> {
         let written = self.decoder.usize("head_dim");
         let written = self.keep(written)?;
         let shared = self.decoder.usize("num_key_value_heads");
@@ -165,7 +165,7 @@ impl Resolver<'_> {
         Some((head_dim, shared))
     }
 
-    pub(super) fn target_hidden_size(&mut self, hidden_size: usize) -> Option<usize> {
+    pub(crate) fn target_hidden_size(&mut self, hidden_size: usize) -> Option<usize> {
         let written = self.root.usize("target_hidden_size");
         match self.keep(written)? {
             Some(0) => {
@@ -228,7 +228,7 @@ impl Resolver<'_> {
         }
     }
 
-    pub(super) fn vocab_size(&mut self, draft: Option<usize>) -> Option<usize> {
+    pub(crate) fn vocab_size(&mut self, draft: Option<usize>) -> Option<usize> {
         let written = self.decoder.usize("vocab_size");
         let written = self.keep(written)?;
         if let Some(written) = written.filter(|_| !self.foreign()) {

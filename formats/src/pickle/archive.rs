@@ -58,11 +58,19 @@ impl Archive {
             )
             .note("which of them is meant depends on the program that reads the archive"));
         }
+        if zip.offset() > 0 {
+            return Err(malformed(
+                Place::file(path),
+                format!("`{name}` holds a zip archive from byte {}", zip.offset()),
+            )
+            .note("what lies before it would be taken for the beginning of the file by other programs"));
+        }
         let mut entries = HashMap::new();
         for position in 0..zip.len() {
             let (entry, range) = locate(path, bytes.len(), &mut zip, position)?;
             entries.insert(entry, range);
         }
+        apart(path, &entries, zip.central_directory_start())?;
         let folder = folder(path, &entries)?;
         let archive = Archive { folder, entries };
         archive.byte_order(path, bytes)?;
@@ -220,6 +228,47 @@ fn locate(
     }
 }
 
+/// Checks that no two entries share bytes, with each other or with the directory: a change to one would be a change to the
+/// other, and a small file could hold any amount of data.
+fn apart(
+    path: &Path,
+    entries: &HashMap<String, Range<usize>>,
+    directory: u64,
+) -> Result<(), Diagnostic> {
+    let mut ranges: Vec<(&Range<usize>, &String)> = entries
+        .iter()
+        .filter(|(_, range)| !range.is_empty())
+        .map(|(entry, range)| (range, entry))
+        .collect();
+    ranges.sort_by_key(|(range, entry)| (range.start, range.end, *entry));
+    let shared = |entry: &str, other: &str, end: usize, start: u64| {
+        malformed(
+            place(path, &shorten(entry)),
+            format!("`{}` overlaps {other}", shorten(entry)),
+        )
+        .note(format!(
+            "it ends at byte {end} of the archive; what it overlaps begins at {start}"
+        ))
+    };
+    for pair in ranges.windows(2) {
+        if let [(range, entry), (next, other)] = pair
+            && range.end > next.start
+        {
+            let other = format!("`{}`", shorten(other));
+            return Err(shared(entry, &other, range.end, next.start as u64));
+        }
+    }
+    match ranges.last() {
+        Some((range, entry)) if range.end as u64 > directory => Err(shared(
+            entry,
+            "the directory of the archive",
+            range.end,
+            directory,
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// The one folder that all entries of a PyTorch file are in.
 fn folder(path: &Path, entries: &HashMap<String, Range<usize>>) -> Result<String, Diagnostic> {
     let mut folders = entries.keys().filter_map(|entry| {
@@ -247,6 +296,18 @@ fn folder(path: &Path, entries: &HashMap<String, Range<usize>>) -> Result<String
             .help("check that this is a file written by `torch.save`"));
         }
     };
+    let outside = entries.keys().filter(|entry| !inside(&folder, entry)).min();
+    if let Some(outside) = outside {
+        return Err(malformed(
+            place(path, &shorten(outside)),
+            format!(
+                "`{}` lies outside `{}`, the folder of the archive",
+                shorten(outside),
+                shorten(&folder)
+            ),
+        )
+        .note("PyTorch puts everything into one folder"));
+    }
     if entries.contains_key(&format!("{folder}/constants.pkl")) {
         return Err(malformed(
             Place::file(path),
@@ -257,6 +318,17 @@ fn folder(path: &Path, entries: &HashMap<String, Range<usize>>) -> Result<String
         ));
     }
     Ok(folder)
+}
+
+/// Whether an entry lies in the folder, by a name that leads nowhere else.
+fn inside(folder: &str, entry: &str) -> bool {
+    let Some(rest) = entry
+        .strip_prefix(folder)
+        .and_then(|rest| rest.strip_prefix('/'))
+    else {
+        return false;
+    };
+    !entry.contains(['\\', '\0']) && rest.split('/').all(|part| part != ".." && part != ".")
 }
 
 /// Whether the record that closes a zip archive is there at all.

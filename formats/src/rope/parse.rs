@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Rope, RopeScaling};
+use super::{Rope, RopeAxes, RopeScaling};
 use crate::codes;
 use crate::config::{ConfigFile, Section};
 use crate::decision::Decision;
@@ -24,21 +24,30 @@ impl Rope {
     /// S105 for a value of the wrong type, S106 for a parameter the rope type needs, S412 for a rope type that is not
     /// supported, by name.
     pub fn from_config(section: &Section<'_>) -> Result<(Rope, Vec<Decision>), Diagnostic> {
-        let mut decisions = Vec::new();
-        let new = section
-            .section("rope_parameters")?
-            .filter(|new| !new.map().is_empty());
-        let old = section
-            .section("rope_scaling")?
-            .filter(|old| !old.map().is_empty());
-        let Some(new) = new else {
-            let rope = read(section, old.as_ref(), &mut decisions)?;
-            return Ok((rope, decisions));
-        };
-        let flat = flatten(section, new, &mut decisions)?;
-        let rope = read(section, Some(&flat), &mut decisions)?;
-        compare(section, old.as_ref(), &rope, &mut decisions)?;
-        Ok((rope, decisions))
+        match resolve(section)? {
+            (rope, None, decisions) => Ok((rope, decisions)),
+            (_, Some(parameters), _) => Err(unsupported(&parameters, "mrope_section", "mrope")),
+        }
+    }
+
+    /// The same for a decoder of text in a multimodal model, where positions may have three axes. Text has the same
+    /// position on all of them, so that the axes change nothing for it; they are given back to be written again.
+    ///
+    /// # Errors
+    /// As [`Rope::from_config`]; axes are refused only where their sections are not written down.
+    pub(crate) fn with_axes(
+        section: &Section<'_>,
+    ) -> Result<(Rope, Option<RopeAxes>, Vec<Decision>), Diagnostic> {
+        let (rope, parameters, decisions) = resolve(section)?;
+        let axes = parameters.map(|parameters| {
+            let sections = parameters.usize_list("mrope_section")?;
+            Ok(RopeAxes {
+                sections: sections
+                    .ok_or_else(|| unsupported(&parameters, "mrope_section", "mrope"))?,
+                interleaved: parameters.bool("mrope_interleaved")?.unwrap_or(false),
+            })
+        });
+        Ok((rope, axes.transpose()?, decisions))
     }
 
     /// The parameters as transformers 5 writes them under `rope_parameters`.
@@ -58,6 +67,31 @@ impl Rope {
         }
         map
     }
+}
+
+/// The parameters, and the object they were read from if it shares channels out between axes.
+type Resolved<'a> = (Rope, Option<Section<'a>>, Vec<Decision>);
+
+fn resolve<'a>(section: &Section<'a>) -> Result<Resolved<'a>, Diagnostic> {
+    let mut decisions = Vec::new();
+    let new = section
+        .section("rope_parameters")?
+        .filter(|new| !new.map().is_empty());
+    let old = section
+        .section("rope_scaling")?
+        .filter(|old| !old.map().is_empty());
+    let axes = |parameters: &Section<'_>| {
+        let kind = |key: &str| parameters.get(key).and_then(Value::as_str) == Some("mrope");
+        parameters.get("mrope_section").is_some() || kind("rope_type") || kind("type")
+    };
+    let Some(new) = new else {
+        let rope = read(section, old.as_ref(), &mut decisions)?;
+        return Ok((rope, old.filter(axes), decisions));
+    };
+    let flat = flatten(section, new, &mut decisions)?;
+    let rope = read(section, Some(&flat), &mut decisions)?;
+    compare(section, old.as_ref(), &rope, &mut decisions)?;
+    Ok((rope, Some(flat).filter(axes), decisions))
 }
 
 /// Parameters nested per layer type, brought down to one set.
@@ -134,9 +168,6 @@ fn scaling(section: &Section<'_>, parameters: &Section<'_>) -> Result<RopeScalin
         "type"
     };
     let kind = parameters.str(kind_key)?.unwrap_or("default");
-    if parameters.get("mrope_section").is_some() || kind == "mrope" {
-        return Err(unsupported(parameters, "mrope_section", "mrope"));
-    }
     let needed = |key: &str| match parameters.f64(key)? {
         Some(value) => Ok(value),
         None => Err(Diagnostic::error(
@@ -164,7 +195,8 @@ fn scaling(section: &Section<'_>, parameters: &Section<'_>) -> Result<RopeScalin
         )
     };
     Ok(match kind {
-        "default" => RopeScaling::Default,
+        // The axes share out plain frequencies.
+        "default" | "mrope" => RopeScaling::Default,
         "linear" => RopeScaling::Linear { factor: factor()? },
         // Neither transformers nor vLLM reads a trained length here: both measure from `max_position_embeddings`.
         "dynamic" => RopeScaling::Dynamic {

@@ -3,6 +3,7 @@
 use crate::checkpoint::Checkpoint;
 use crate::diagnostic::Diagnostic;
 use crate::head::bare_name;
+use crate::mtp;
 use crate::{Result, codes};
 
 use super::Algorithm;
@@ -43,7 +44,7 @@ fn by_tensors(checkpoint: &Checkpoint) -> Option<Algorithm> {
             Algorithm::Eagle3
         });
     }
-    if any(&|name| name.starts_with("mtp.")) {
+    if mtp::present(checkpoint) {
         return Some(Algorithm::Mtp);
     }
     // A block drafter normalizes the states once, after `fc`, for all layers.

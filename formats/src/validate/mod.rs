@@ -5,6 +5,7 @@
 //! run: where the head cannot be opened, its values and its serving configuration still are. For one particular runtime,
 //! [`runtime`] says more.
 
+mod block;
 mod maps;
 mod pairing;
 mod policy;
@@ -12,7 +13,7 @@ pub mod runtime;
 mod serving;
 #[cfg(test)]
 mod tests;
-mod values;
+pub(crate) mod values;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -25,10 +26,11 @@ use crate::config::ConfigFile;
 use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Level};
 use crate::head::{Head, Layout};
+use crate::mtp::{self, MtpHead, NormGain};
 use crate::options::ReadOptions;
 use crate::speculator::{Algorithm, Description, Speculator};
 use crate::verifier::VerifierConfig;
-use crate::weights::PICKLES;
+use crate::weights;
 
 pub use policy::Silenced;
 use runtime::{Runtime, RuntimeReport, Subject};
@@ -205,7 +207,11 @@ fn judge(
     match Speculator::open(&dir, config.as_ref(), &options.read) {
         Ok(speculator) => {
             let checkpoint = speculator.checkpoint();
-            judge_contents(checkpoint, options, step, report)?;
+            if let Speculator::Mtp(head) = &speculator {
+                about_verifier = judge_mtp(head, verifier, options, step, report)?;
+            } else {
+                judge_contents(checkpoint, options, step, report)?;
+            }
             if let Speculator::Eagle3(head) = &speculator {
                 judge_head(head, pair, report);
             }
@@ -222,8 +228,11 @@ fn judge(
                 .diagnostics
                 .iter()
                 .any(|diagnostic| diagnostic.code == codes::LAYOUT_UNKNOWN);
-            if !settled && let Ok(checkpoint) = Checkpoint::open(&dir) {
-                judge_contents(&checkpoint, options, step, report)?;
+            match Checkpoint::open(&dir) {
+                // The values of a whole verifier say nothing about the layer, nor does a verifier this version cannot run.
+                Ok(checkpoint) if mtp::present(&checkpoint) => about_verifier.clear(),
+                Ok(checkpoint) if !settled => judge_contents(&checkpoint, options, step, report)?,
+                _ => {}
             }
             match ConfigFile::read(dir.join("config.json")) {
                 Ok(config) => judge_runtime(options, &config, None, pair, report),
@@ -264,7 +273,7 @@ fn judge_contents(
             .sum();
         report
             .diagnostics
-            .extend(values::check(checkpoint, &scanned));
+            .extend(values::check(checkpoint, &scanned, NormGain::Weight));
     }
     ControlFlow::Continue(())
 }
@@ -290,6 +299,44 @@ fn judge_runtime(
     let (about, found) = runtime::assess(runtime, &subject, sound);
     report.runtime = Some(about);
     report.diagnostics.extend(found);
+}
+
+/// The same for an MTP layer, whose verifier is of a family this version may not run; gives what keeps that verifier from
+/// being judged with it.
+fn judge_mtp(
+    head: &MtpHead,
+    verifier: Option<&Path>,
+    options: &ValidateOptions,
+    step: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    report: &mut ValidationReport,
+) -> ControlFlow<(), Vec<Diagnostic>> {
+    report.tensors = head.tensors.len() + head.dropped.len();
+    if head.layout == Layout::Speculators {
+        report
+            .diagnostics
+            .extend(serving::check(head.checkpoint.config()));
+    }
+    report.diagnostics.extend(mtp::judge::config(head));
+    if !options.skip_values {
+        let scanned = match mtp::judge::scan(head, step) {
+            ControlFlow::Continue(scanned) => scanned,
+            ControlFlow::Break(()) => return ControlFlow::Break(()),
+        };
+        report.tensors_scanned = scanned.len();
+        report.bytes_scanned = scanned
+            .iter()
+            .map(|(tensor, _)| tensor.data.len() as u64)
+            .sum();
+        report
+            .diagnostics
+            .extend(mtp::judge::values(head, &scanned));
+    }
+    match verifier.map(|path| mtp::judge::pairing(head, path)) {
+        Some(Err(found)) => return ControlFlow::Continue(found),
+        Some(Ok(found)) => report.diagnostics.extend(found),
+        None => {}
+    }
+    ControlFlow::Continue(Vec::new())
 }
 
 /// What needs to know which tensor is which.
@@ -363,7 +410,7 @@ fn verdict(
 /// Whether a finding says something about the head, or only that this program could not look at it.
 fn settles(dir: &Path, diagnostic: &Diagnostic) -> bool {
     match diagnostic.code {
-        codes::LAYOUT_UNKNOWN | codes::PICKLE_ONLY => false,
+        codes::LAYOUT_UNKNOWN | codes::WEIGHTS_NAME => false,
         codes::FILE_MISSING => {
             is_checkpoint(dir)
                 && !diagnostic
@@ -380,10 +427,7 @@ fn is_checkpoint(dir: &Path) -> bool {
     let entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name()).any(|name| {
         let name = name.to_string_lossy();
-        name == "config.json"
-            || name.ends_with(".safetensors")
-            || name.ends_with(".safetensors.index.json")
-            || PICKLES.contains(&&*name)
+        name == "config.json" || weights::is_weights(&name)
     })
 }
 

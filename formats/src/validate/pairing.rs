@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::checkpoint::Checkpoint;
+use crate::block::BlockHead;
+use crate::checkpoint::{Checkpoint, TensorView};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::head::Head;
@@ -15,12 +16,49 @@ use crate::vocabulary::VocabularyMap;
 /// Longest list of tokens in a finding.
 const LISTED: usize = 10;
 
-pub(super) fn check(
-    head: &Head,
+/// What of a head of any kind is held against a verifier.
+pub(super) struct Paired<'a> {
+    checkpoint: &'a Checkpoint,
+    vocab_size: usize,
+    rope: &'a Rope,
+    max_position_embeddings: usize,
+    rms_norm_eps: f64,
+    lm_head: Option<TensorView<'a>>,
+}
+
+impl<'a> From<&'a Head> for Paired<'a> {
+    fn from(head: &'a Head) -> Paired<'a> {
+        Paired {
+            checkpoint: &head.checkpoint,
+            vocab_size: head.description.vocab_size,
+            rope: &head.description.rope,
+            max_position_embeddings: head.description.max_position_embeddings,
+            rms_norm_eps: head.description.rms_norm_eps,
+            lm_head: head.tensor("lm_head.weight"),
+        }
+    }
+}
+
+impl<'a> From<&'a BlockHead> for Paired<'a> {
+    fn from(head: &'a BlockHead) -> Paired<'a> {
+        Paired {
+            checkpoint: &head.checkpoint,
+            vocab_size: head.description.vocab_size,
+            rope: &head.description.rope,
+            max_position_embeddings: head.description.max_position_embeddings,
+            rms_norm_eps: head.description.rms_norm_eps,
+            lm_head: head.tensor("lm_head.weight"),
+        }
+    }
+}
+
+pub(super) fn check<'a>(
+    head: impl Into<Paired<'a>>,
     map: Option<&VocabularyMap>,
     verifier: &VerifierConfig,
     path: &Path,
 ) -> Vec<Diagnostic> {
+    let head = &head.into();
     let map = map.map(|map| map.draft_to_target.as_slice());
     [
         architecture(head, verifier),
@@ -36,7 +74,7 @@ pub(super) fn check(
 }
 
 /// The verifier a config names against the one that was passed; names are paths or Hub ids and prove nothing.
-fn architecture(head: &Head, verifier: &VerifierConfig) -> Option<Diagnostic> {
+fn architecture(head: &Paired<'_>, verifier: &VerifierConfig) -> Option<Diagnostic> {
     const KEY: &str = "speculators_config.verifier.architectures";
     let config = head.checkpoint.config();
     let named = config.root().str_list(KEY).ok().flatten()?;
@@ -63,7 +101,7 @@ fn architecture(head: &Head, verifier: &VerifierConfig) -> Option<Diagnostic> {
     )
 }
 
-fn special_tokens(head: &Head, map: &[u32], verifier: &VerifierConfig) -> Option<Diagnostic> {
+fn special_tokens(head: &Paired<'_>, map: &[u32], verifier: &VerifierConfig) -> Option<Diagnostic> {
     let outside: Vec<String> = verifier
         .eos_token_ids
         .iter()
@@ -100,7 +138,7 @@ fn special_tokens(head: &Head, map: &[u32], verifier: &VerifierConfig) -> Option
     let share = format!(
         "the draft vocabulary has {} of {} tokens",
         map.len(),
-        head.description.vocab_size
+        head.vocab_size
     );
     Some(
         finding
@@ -109,8 +147,8 @@ fn special_tokens(head: &Head, map: &[u32], verifier: &VerifierConfig) -> Option
     )
 }
 
-fn rope(head: &Head, verifier: &VerifierConfig) -> Option<Diagnostic> {
-    let (ours, theirs) = (&head.description.rope, &verifier.rope);
+fn rope(head: &Paired<'_>, verifier: &VerifierConfig) -> Option<Diagnostic> {
+    let (ours, theirs) = (head.rope, &verifier.rope);
     if ours == theirs {
         return None;
     }
@@ -148,9 +186,9 @@ fn shown(rope: &Rope) -> String {
     list.join(", ")
 }
 
-fn context_length(head: &Head, verifier: &VerifierConfig) -> Option<Diagnostic> {
+fn context_length(head: &Paired<'_>, verifier: &VerifierConfig) -> Option<Diagnostic> {
     let (ours, theirs) = (
-        head.description.max_position_embeddings,
+        head.max_position_embeddings,
         verifier.max_position_embeddings,
     );
     (ours < theirs).then(|| {
@@ -163,8 +201,8 @@ fn context_length(head: &Head, verifier: &VerifierConfig) -> Option<Diagnostic> 
     })
 }
 
-fn norm_epsilon(head: &Head, verifier: &VerifierConfig) -> Option<Diagnostic> {
-    let (ours, theirs) = (head.description.rms_norm_eps, verifier.rms_norm_eps);
+fn norm_epsilon(head: &Paired<'_>, verifier: &VerifierConfig) -> Option<Diagnostic> {
+    let (ours, theirs) = (head.rms_norm_eps, verifier.rms_norm_eps);
     (ours != theirs).then(|| {
         let title =
             format!("`rms_norm_eps` is {ours:e} in the head and {theirs:e} in the verifier");
@@ -174,12 +212,12 @@ fn norm_epsilon(head: &Head, verifier: &VerifierConfig) -> Option<Diagnostic> {
 
 /// Only where the verifier's weights are there and of the same dtype; the first row that differs ends it.
 fn untouched_lm_head(
-    head: &Head,
+    head: &Paired<'_>,
     map: Option<&[u32]>,
     verifier: &VerifierConfig,
     path: &Path,
 ) -> Option<Diagnostic> {
-    let ours = head.tensor("lm_head.weight")?;
+    let ours = head.lm_head?;
     let weights = Checkpoint::open(path).ok()?;
     let names = ["lm_head.weight", "model.embed_tokens.weight"];
     let names = &names[..if verifier.tie_word_embeddings { 2 } else { 1 }];
@@ -213,7 +251,7 @@ fn untouched_lm_head(
 }
 
 /// Where a key of the draft layer stands, in either layout.
-fn key_place(head: &Head, key: &str) -> Place {
+fn key_place(head: &Paired<'_>, key: &str) -> Place {
     let config = head.checkpoint.config();
     let nested = format!("transformer_layer_config.{key}");
     config.place_of(if config.position_of(&nested).is_some() {

@@ -5,37 +5,48 @@ use std::ops::ControlFlow;
 use crate::checkpoint::{Checkpoint, TensorView};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
+use crate::mtp::NormGain;
 use crate::scan::{self, TensorScan};
 
 /// Longest list in a finding.
 const LISTED: usize = 10;
 
-type Scanned<'a> = (TensorView<'a>, TensorScan);
+pub(crate) type Scanned<'a> = (TensorView<'a>, TensorScan);
 
 /// Bytes between two reports of progress: a fraction of a second even from a slow disk, and whole values of any dtype.
-const BLOCK: usize = 16 << 20;
+const STEP: usize = 16 << 20;
 
-/// Reads every floating-point tensor, until `step` breaks it off; `step` is given the bytes read and those to be read.
+/// Reads every floating-point tensor.
 pub(super) fn scan<'a>(
     checkpoint: &'a Checkpoint,
     step: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
 ) -> ControlFlow<(), Vec<Scanned<'a>>> {
-    let tensors: Vec<TensorView<'a>> = checkpoint
+    let tensors = checkpoint
         .names()
-        .filter_map(|name| checkpoint.tensor(name))
-        .filter(scan::is_scanned)
-        .collect();
+        .filter_map(|name| checkpoint.tensor(name));
+    scan_tensors(checkpoint, tensors, step)
+}
+
+/// Reads those of the tensors that are of floating point, until `step` breaks it off; `step` is given the bytes read and
+/// those to be read.
+pub(crate) fn scan_tensors<'a>(
+    checkpoint: &'a Checkpoint,
+    tensors: impl Iterator<Item = TensorView<'a>>,
+    step: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+) -> ControlFlow<(), Vec<Scanned<'a>>> {
+    let tensors: Vec<TensorView<'a>> = tensors.filter(scan::is_scanned).collect();
     let total = tensors.iter().map(|tensor| tensor.data.len() as u64).sum();
     let mut done = 0;
     let mut scanned = Vec::with_capacity(tensors.len());
     step(done, total)?;
     for tensor in tensors {
         let mut read = TensorScan::EMPTY;
-        for block in tensor.data.chunks(BLOCK) {
-            if let Some(next) = scan::scan_bytes(tensor.dtype, block) {
+        for begin in (0..tensor.data.len()).step_by(STEP) {
+            let end = tensor.data.len().min(begin + STEP);
+            if let Some(next) = checkpoint.scan(tensor.name, begin..end) {
                 read = read.followed_by(next);
             }
-            done += block.len() as u64;
+            done += (end - begin) as u64;
             step(done, total)?;
         }
         scanned.push((tensor, read));
@@ -43,11 +54,16 @@ pub(super) fn scan<'a>(
     ControlFlow::Continue(scanned)
 }
 
-pub(super) fn check(checkpoint: &Checkpoint, scanned: &[Scanned<'_>]) -> Vec<Diagnostic> {
+/// Findings about what was scanned; `gain` tells a norm weight that was never trained from one that was.
+pub(crate) fn check(
+    checkpoint: &Checkpoint,
+    scanned: &[Scanned<'_>],
+    gain: NormGain,
+) -> Vec<Diagnostic> {
     [
         non_finite(checkpoint, scanned),
-        zeros(checkpoint, scanned),
-        untrained_norms(checkpoint, scanned),
+        zeros(checkpoint, scanned, gain),
+        untrained_norms(checkpoint, scanned, gain),
     ]
     .into_iter()
     .flatten()
@@ -98,10 +114,13 @@ fn non_finite(checkpoint: &Checkpoint, scanned: &[Scanned<'_>]) -> Option<Diagno
     )
 }
 
-fn zeros(checkpoint: &Checkpoint, scanned: &[Scanned<'_>]) -> Option<Diagnostic> {
-    let weights = scanned
-        .iter()
-        .filter(|(tensor, _)| tensor.name.ends_with("weight"));
+fn zeros(checkpoint: &Checkpoint, scanned: &[Scanned<'_>], gain: NormGain) -> Option<Diagnostic> {
+    // Fused experts have no `weight` in their names; a norm of zeros is a gain of one in some families.
+    let weights = scanned.iter().filter(|(tensor, _)| {
+        (tensor.name.ends_with("weight") || tensor.shape.len() == 3)
+            && !starts_at_zero(tensor.name)
+            && !(gain == NormGain::OnePlusWeight && is_norm(tensor))
+    });
     let found: Vec<&Scanned> = weights.filter(|(_, scan)| scan.all_zero).collect();
     let diagnostic = match found.as_slice() {
         [] => return None,
@@ -129,27 +148,45 @@ fn zeros(checkpoint: &Checkpoint, scanned: &[Scanned<'_>]) -> Option<Diagnostic>
     )
 }
 
-fn untrained_norms(checkpoint: &Checkpoint, scanned: &[Scanned<'_>]) -> Option<Diagnostic> {
-    let is_norm =
-        |tensor: &TensorView| tensor.shape.len() == 1 && tensor.name.ends_with("norm.weight");
-    let is_norm = |tensor: &TensorView| is_norm(tensor) || tensor.name.contains("fc_norm.");
+/// Weights that are zero before training: the convolutions of DFlash2 begin as the identity.
+fn starts_at_zero(name: &str) -> bool {
+    name.ends_with("_conv.kernel_projection.weight")
+}
+
+fn is_norm(tensor: &TensorView<'_>) -> bool {
+    tensor.shape.len() == 1 && tensor.name.ends_with("weight") && tensor.name.contains("norm")
+}
+
+fn untrained_norms(
+    checkpoint: &Checkpoint,
+    scanned: &[Scanned<'_>],
+    gain: NormGain,
+) -> Option<Diagnostic> {
+    let untouched = |scan: &TensorScan| match gain {
+        NormGain::Weight => scan.all_ones,
+        NormGain::OnePlusWeight => scan.all_zero,
+    };
+    let start = match gain {
+        NormGain::Weight => 1,
+        NormGain::OnePlusWeight => 0,
+    };
     let norms = scanned.iter().filter(|(tensor, _)| is_norm(tensor)).count();
     let found: Vec<&Scanned> = scanned
         .iter()
-        .filter(|(tensor, scan)| is_norm(tensor) && scan.all_ones)
+        .filter(|(tensor, scan)| is_norm(tensor) && untouched(scan))
         .collect();
     let diagnostic = match found.as_slice() {
         [] => return None,
         [(tensor, scan)] => Diagnostic::warning(
             codes::NORM_UNTRAINED,
             format!(
-                "`{}` is exactly 1 in all {} values",
+                "`{}` is exactly {start} in all {} values",
                 tensor.name, scan.elements
             ),
         ),
         several => {
             let title = format!(
-                "{} of {norms} norm weights are exactly 1 throughout",
+                "{} of {norms} norm weights are exactly {start} throughout",
                 several.len()
             );
             list(
@@ -160,6 +197,12 @@ fn untrained_norms(checkpoint: &Checkpoint, scanned: &[Scanned<'_>]) -> Option<D
         }
     };
     let diagnostic = diagnostic.at(place(checkpoint, &found));
+    let diagnostic = match gain {
+        NormGain::Weight => diagnostic,
+        NormGain::OnePlusWeight => {
+            diagnostic.note("the gain is one plus the weight in this family, so it is 1 throughout")
+        }
+    };
     Some(if found.len() == norms {
         diagnostic.note("this is how a head looks before it is trained")
     } else {

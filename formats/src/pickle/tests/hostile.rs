@@ -249,3 +249,176 @@ fn names_from_the_file_are_shown_without_control_characters() {
     );
     assert_eq!(shorten(&"x".repeat(1000)).chars().count(), 101);
 }
+
+/// An archive of `a/data.pkl`, which is `None`, and these entries, as `zip` writes it.
+fn with_entries(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let none: (&str, &[u8]) = ("a/data.pkl", b"\x80\x02N.");
+    archive(&[&[none], entries].concat())
+}
+
+/// Where the directory of an archive has the entry of this name: its signature begins 46 bytes before the name.
+fn directory_entry(bytes: &[u8], name: &str) -> usize {
+    let found = bytes
+        .windows(name.len())
+        .rposition(|window| window == name.as_bytes());
+    let at = found.unwrap() - 46;
+    assert_eq!(&bytes[at..at + 4], b"PK\x01\x02");
+    at
+}
+
+fn put(bytes: &mut [u8], at: usize, value: u32) {
+    bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+}
+
+#[test]
+fn entries_outside_the_folder_are_refused() {
+    assert!(open_bytes(&with_entries(&[("a/data/0", b"1"), ("a/.data/id", b"2")])).is_ok());
+    for name in [
+        "b/other",
+        "other",
+        "a/../../etc/passwd",
+        "a/./x",
+        "/etc/passwd",
+        "a\\..\\x",
+        "a/x\\y",
+    ] {
+        let found = open_bytes(&with_entries(&[(name, b"1")])).unwrap_err();
+        assert_eq!(found.code, codes::PICKLE_MALFORMED, "{name}");
+        assert_eq!(
+            found.title,
+            format!(
+                "`{}` lies outside `a`, the folder of the archive",
+                shorten(name)
+            )
+        );
+    }
+}
+
+#[test]
+fn entries_that_share_bytes_are_refused() {
+    let mut bytes = with_entries(&[("a/data/0", &[1; 64]), ("a/data/1", &[2; 64])]);
+    let (first, second) = (
+        directory_entry(&bytes, "a/data/0"),
+        directory_entry(&bytes, "a/data/1"),
+    );
+    // The second entry is said to begin where the first does, which is how one kilobyte becomes a gigabyte.
+    let mut doubled = bytes.clone();
+    doubled.copy_within(first + 42..first + 46, second + 42);
+    let found = open_bytes(&doubled).unwrap_err();
+    assert_eq!(found.code, codes::PICKLE_MALFORMED);
+    assert_eq!(found.title, "`a/data/0` overlaps `a/data/1`");
+    // The last entry is said to go on into the directory.
+    put(&mut bytes, second + 20, 80);
+    put(&mut bytes, second + 24, 80);
+    assert_eq!(
+        open_bytes(&bytes).unwrap_err().title,
+        "`a/data/1` overlaps the directory of the archive"
+    );
+}
+
+#[test]
+fn an_entry_that_expands_is_refused_by_what_it_claims() {
+    let mut bytes = with_entries(&[("a/data/0", &[0; 16])]);
+    let at = directory_entry(&bytes, "a/data/0");
+    // Stored, but said to hold four gigabytes.
+    put(&mut bytes, at + 24, u32::MAX - 1);
+    let found = open_bytes(&bytes).unwrap_err();
+    assert_eq!(
+        found.title,
+        "`a/data/0` is stored as it is, but claims 4294967294 bytes for the 16 it takes"
+    );
+    // The same, deflated.
+    bytes[at + 10] = 8;
+    let found = open_bytes(&bytes).unwrap_err();
+    assert_eq!(
+        found.title,
+        "`a/data/0` is compressed, but PyTorch stores entries as they are"
+    );
+    assert_eq!(
+        found.notes,
+        ["it takes 16 bytes in the archive and claims 4294967294 when unpacked"]
+    );
+    // And encrypted.
+    bytes[at + 8] |= 1;
+    let found = open_bytes(&bytes).unwrap_err();
+    assert_eq!(found.title, "`a/data/0` is encrypted");
+}
+
+#[test]
+fn an_entry_beyond_the_file_is_cut_short_or_malformed() {
+    let bytes = with_entries(&[("a/data/0", &[0; 16])]);
+    let at = directory_entry(&bytes, "a/data/0");
+    for (field, value) in [(20, 1_000_000), (42, 1_000_000), (42, u32::MAX - 1)] {
+        let mut bytes = bytes.clone();
+        put(&mut bytes, at + field, value);
+        if field == 20 {
+            put(&mut bytes, at + 24, value);
+        }
+        let found = open_bytes(&bytes).unwrap_err();
+        assert!(
+            [codes::FILE_TRUNCATED, codes::PICKLE_MALFORMED].contains(&found.code),
+            "{}",
+            found.title
+        );
+    }
+}
+
+#[test]
+fn sizes_that_are_said_to_stand_in_a_zip64_field_are_looked_for_there() {
+    // All bits set means that the size is in an extra field, which is not there.
+    let mut bytes = with_entries(&[("a/data/0", &[0; 16])]);
+    let at = directory_entry(&bytes, "a/data/0");
+    put(&mut bytes, at + 20, u32::MAX);
+    put(&mut bytes, at + 24, u32::MAX);
+    let found = open_bytes(&bytes).unwrap_err();
+    assert!(
+        [codes::FILE_TRUNCATED, codes::PICKLE_MALFORMED].contains(&found.code),
+        "{}",
+        found.title
+    );
+    // One that is there, and lies.
+    let zip64 = {
+        let mut extra = vec![1, 0, 16, 0];
+        extra.extend((1_u64 << 60).to_le_bytes());
+        extra.extend((1_u64 << 60).to_le_bytes());
+        extra
+    };
+    let end = at + 46 + "a/data/0".len();
+    bytes.splice(end..end, zip64.iter().copied());
+    bytes[at + 30] = 20;
+    let close = bytes.len() - 22;
+    assert_eq!(&bytes[close..close + 4], b"PK\x05\x06");
+    let directory = u32::from_le_bytes(*bytes[close + 12..].first_chunk().unwrap());
+    put(&mut bytes, close + 12, directory + 20);
+    let found = open_bytes(&bytes).unwrap_err();
+    assert_eq!(found.code, codes::FILE_TRUNCATED, "{}", found.title);
+    assert_eq!(
+        found.notes[0],
+        format!(
+            "the archive gives it 1152921504606846976 bytes; the whole file has {}",
+            bytes.len()
+        )
+    );
+}
+
+#[test]
+fn a_directory_that_claims_too_many_entries_is_malformed() {
+    let mut bytes = with_entries(&[]);
+    let close = bytes.len() - 22;
+    for at in [close + 8, close + 10] {
+        bytes[at..at + 2].copy_from_slice(&u16::MAX.to_le_bytes());
+    }
+    assert_eq!(
+        open_bytes(&bytes).unwrap_err().code,
+        codes::PICKLE_MALFORMED
+    );
+}
+
+#[test]
+fn an_archive_after_something_else_is_refused() {
+    let inner = with_entries(&[]);
+    let polyglot = [b"PK\x03\x04 and then anything at all".as_slice(), &inner].concat();
+    let found = open_bytes(&polyglot).unwrap_err();
+    assert_eq!(found.code, codes::PICKLE_MALFORMED);
+    assert_eq!(found.title, "`x.bin` holds a zip archive from byte 31");
+}

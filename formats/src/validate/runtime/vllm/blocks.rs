@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::super::{Assessment, Fit, Subject};
+use crate::codes;
 use crate::config::Section;
+use crate::diagnostic::Diagnostic;
+use crate::speculator::Speculator;
 
 /// Keys that the reader of each kind asks for without a default.
 fn required(kind: &str) -> &'static [&'static str] {
@@ -35,7 +38,10 @@ pub(super) fn check(subject: &Subject<'_>, kind: &str, out: &mut Assessment) {
     }
     match kind {
         "peagle" => peagle(&root, out),
-        "dspark" => dspark(&root, out),
+        "dspark" => {
+            dspark(&root, out);
+            output_matrix(subject, out);
+        }
         _ => dflash(&root, kind, out),
     }
     if kind != "peagle" {
@@ -61,7 +67,18 @@ fn dflash(root: &Section<'_>, kind: &str, out: &mut Assessment) {
             root.place("sample_from_anchor"),
         );
     }
-    let full = sliding(root).iter().any(|slides| !slides);
+    let slides = sliding(root);
+    let full = slides.contains(&false);
+    if full && slides.contains(&true) && kind == "dflash" {
+        out.findings.push(
+            Diagnostic::warning(
+                codes::RUNTIME_CONFIG,
+                "some layers have a window and some have none, which takes vLLM's newer runner",
+            )
+            .at(root.place("transformer_layer_config"))
+            .help("start it with `VLLM_USE_V2_MODEL_RUNNER=1` in the environment"),
+        );
+    }
     if root.bool("sliding_window_non_causal") == Ok(Some(false)) && full {
         out.assume(
             "sliding_window_non_causal",
@@ -123,6 +140,19 @@ fn dspark(root: &Section<'_>, out: &mut Assessment) {
             Fit::Wrong("true".to_owned()),
             root.place("sliding_window_non_causal"),
             "it does not read the key for this kind: sliding layers are masked, others are not",
+        );
+    }
+}
+
+/// Other kinds share the verifier's output matrix where they have none.
+fn output_matrix(subject: &Subject<'_>, out: &mut Assessment) {
+    if let Some(Speculator::Block(head)) = subject.speculator
+        && !head.description.own_lm_head
+    {
+        out.misplaced(
+            "vLLM asks a `dspark` head for `lm_head.weight`, which the checkpoint does not have"
+                .to_owned(),
+            head.checkpoint.weights_place(),
         );
     }
 }

@@ -9,6 +9,7 @@ mod blocks;
 mod decoder;
 mod eagle;
 mod eagle3;
+mod mtp;
 mod native;
 
 use std::path::Path;
@@ -36,6 +37,9 @@ pub(super) fn assess(subject: &Subject<'_>, out: &mut Assessment) {
         _ => match subject.speculator {
             Some(Speculator::Eagle3(head)) => native::assess(subject, head, out),
             Some(Speculator::Eagle(head)) => eagle::assess(subject, head, out),
+            Some(Speculator::Mtp(head)) => mtp::assess(subject, head, out),
+            // What it reads of a block drafter in its trainer's layout is not written down here yet.
+            Some(Speculator::Block(_)) => {}
             None => {} // another finding says what keeps the head from being opened
         },
     }
@@ -52,7 +56,7 @@ fn speculators(subject: &Subject<'_>, kind: &str, out: &mut Assessment) {
         finding.notes.push(format!("it loads {}", KINDS.join(", ")));
         if kind == "mtp" {
             finding.help = Some(
-                "put the head back into its verifier, from where vLLM serves it with `\"method\": \"mtp\"`"
+                "put the head back into its verifier with `speculators stitch-mtp`; vLLM serves it from there"
                     .to_owned(),
             );
         }

@@ -1,0 +1,37 @@
+//! Any text as `config.json`: of heads in the two ways tensors are named, alone and with a verifier, and of a verifier.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use speculators_formats::{Checkpoint, ConfigFile, Head, ReadOptions, VerifierConfig};
+
+const WEIGHTS: [&[u8]; 2] = [
+    include_bytes!("../../fixtures/broken/sound/model.safetensors"),
+    include_bytes!("../../fixtures/broken/S409-original-release/model.safetensors"),
+];
+const VERIFIER: &str = include_str!("../../fixtures/broken/verifier/config.json");
+
+fuzz_target!(|text: &str| {
+    let verifier = ConfigFile::from_text("verifier/config.json", VERIFIER.to_owned());
+    let verifier = verifier.map(|config| VerifierConfig::from_config(&config, None));
+    let Ok(Ok(verifier)) = verifier else {
+        panic!("the fixture is a verifier")
+    };
+    for weights in WEIGHTS {
+        for (verifier, strict) in [(None, true), (Some(&verifier), false)] {
+            let options = ReadOptions {
+                strict,
+                ..ReadOptions::default()
+            };
+            let Ok(checkpoint) = Checkpoint::in_memory("head", text.to_owned(), weights.to_vec())
+            else {
+                return;
+            };
+            if let Ok(head) = Head::from_checkpoint(checkpoint, verifier, &options) {
+                assert!(head.tensors.keys().all(|name| head.tensor(name).is_some()));
+            }
+        }
+    }
+    if let Ok(config) = ConfigFile::from_text("verifier/config.json", text.to_owned()) {
+        let _ = VerifierConfig::from_config(&config, Some(&config));
+    }
+});
