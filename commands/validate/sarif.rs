@@ -144,7 +144,39 @@ fn checkpoints(reports: &[ValidationReport]) -> Vec<Value> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use speculators_formats::validate::{ValidateOptions, validate};
+
     use super::*;
+
+    #[test]
+    fn results_point_at_rules_places_and_tensors() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/broken");
+        let reports = ["S404-two-layers-for-three", "S305-absolute", "nowhere"]
+            .map(|name| validate(&fixtures.join(name), None, &ValidateOptions::default()));
+        let log = log(&Findings {
+            reports: reports.into(),
+            deny_warnings: false,
+        });
+        let run = &log["runs"][0];
+        assert_eq!(run["invocations"][0]["exitCode"], 1);
+        assert_eq!(run["invocations"][0]["executionSuccessful"], true);
+        let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+        let results = run["results"].as_array().unwrap();
+        assert_eq!((rules.len(), results.len()), (3, 3));
+        for result in results {
+            let index = result["ruleIndex"].as_u64().unwrap();
+            assert_eq!(
+                rules[usize::try_from(index).unwrap()]["id"],
+                result["ruleId"]
+            );
+        }
+        let region = &results[0]["locations"][0]["physicalLocation"]["region"];
+        assert_eq!(*region, json!({ "startLine": 7, "startColumn": 3 }));
+        let tensor = &results[1]["locations"][0]["logicalLocations"][0];
+        assert_eq!(tensor["name"], "d2t");
+    }
 
     #[test]
     fn a_fingerprint_survives_a_move_and_tells_findings_apart() {
