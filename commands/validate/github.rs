@@ -96,14 +96,20 @@ mod tests {
     fn a_finding_is_one_line_with_its_place() {
         let finding = Diagnostic::error(codes::AUX_LAYER_COUNT, "a, b: 50%")
             .at(Place::text("heads/a:b,c/config.json", 3, 5))
-            .note("first\r\nsecond")
+            .note("first\nsecond")
             .help("do");
         assert_eq!(
             command(&finding),
             "::error file=heads/a%3Ab%2Cc/config.json,line=3,col=5,\
              title=S404 the auxiliary layer ids do not fit the width of `fc`::\
-             a, b: 50%25%0Anote: first%0D%0Asecond%0Ahelp: do"
+             a, b: 50%25%0Anote: first%0Asecond%0Ahelp: do"
         );
+    }
+
+    #[test]
+    fn line_ends_and_percent_signs_are_escaped_everywhere_and_separators_in_properties() {
+        assert_eq!(data("a\r\nb: 5%, c"), "a%0D%0Ab: 5%25, c");
+        assert_eq!(property("a\nb: 5%, c"), "a%0Ab%3A 5%25%2C c");
     }
 
     #[test]
