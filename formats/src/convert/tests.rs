@@ -1,5 +1,8 @@
+mod block;
 mod choices;
 mod foreign;
+#[cfg(unix)]
+mod links;
 mod round_trips;
 
 use std::collections::BTreeMap;

@@ -115,14 +115,7 @@ pub(crate) fn config(head: &MtpHead) -> Vec<Diagnostic> {
 /// # Errors
 /// What keeps the verifier from being read: its directory, its config, or a family without MTP layers.
 pub(crate) fn pairing(head: &MtpHead, verifier: &Path) -> Result<Vec<Diagnostic>> {
-    crate::checkpoint::directory(verifier)?;
-    let file = ConfigFile::read(verifier.join("config.json"))?;
-    let root = file.root();
-    let section = describe::decoder_section(&root, Layout::NativeMtp)?;
-    let mut reader = Reader::new(&section);
-    let Some(theirs) = reader.decoder(&root) else {
-        return Err(reader.problems);
-    };
+    let (file, theirs) = read_verifier(verifier)?;
     let mut findings = built_alike(head, &theirs);
     if findings.is_empty() {
         findings.extend(softer(head, &theirs));
@@ -130,6 +123,27 @@ pub(crate) fn pairing(head: &MtpHead, verifier: &Path) -> Result<Vec<Diagnostic>
         findings.extend(untouched(head, verifier));
     }
     Ok(findings)
+}
+
+/// What keeps the layer from being put into this verifier.
+///
+/// # Errors
+/// As [`pairing`].
+pub(super) fn differences(head: &MtpHead, verifier: &Path) -> Result<Vec<Diagnostic>> {
+    let (_, theirs) = read_verifier(verifier)?;
+    Ok(built_alike(head, &theirs))
+}
+
+fn read_verifier(verifier: &Path) -> Result<(ConfigFile, Decoder)> {
+    crate::checkpoint::directory(verifier)?;
+    let file = ConfigFile::read(verifier.join("config.json"))?;
+    let root = file.root();
+    let section = describe::decoder_section(&root, Layout::NativeMtp)?;
+    let mut reader = Reader::new(&section);
+    match reader.decoder(&root) {
+        Some(decoder) => Ok((file.clone(), decoder)),
+        None => Err(reader.problems),
+    }
 }
 
 /// Whether the layer would fit into this verifier.

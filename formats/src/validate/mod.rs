@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::block::BlockHead;
 use crate::checkpoint::Checkpoint;
 use crate::codes::{self, Code};
 use crate::config::ConfigFile;
@@ -212,8 +213,10 @@ fn judge(
             } else {
                 judge_contents(checkpoint, options, step, report)?;
             }
-            if let Speculator::Eagle3(head) = &speculator {
-                judge_head(head, pair, report);
+            match &speculator {
+                Speculator::Eagle3(head) => judge_head(head, pair, report),
+                Speculator::Block(head) => judge_block(head, pair, report),
+                Speculator::Eagle(_) | Speculator::Mtp(_) => {}
             }
             let config = checkpoint.config();
             judge_runtime(options, config, Some(&speculator), pair, report);
@@ -348,7 +351,29 @@ fn judge_head(
     report.diagnostics.extend(serving::aux_layers(head));
     let map = head.vocabulary_map();
     if let Some(map) = map {
-        report.diagnostics.extend(maps::check(head, map));
+        report
+            .diagnostics
+            .extend(maps::check(&head.checkpoint, map));
+    }
+    if let Some((config, path)) = verifier {
+        report
+            .diagnostics
+            .extend(pairing::check(head, map, config, path));
+    }
+}
+
+/// The same for a block drafter.
+fn judge_block(
+    head: &BlockHead,
+    verifier: Option<(&VerifierConfig, &Path)>,
+    report: &mut ValidationReport,
+) {
+    report.diagnostics.extend(head.findings());
+    let map = head.vocabulary_map();
+    if let Some(map) = map {
+        report
+            .diagnostics
+            .extend(maps::check(&head.checkpoint, map));
     }
     if let Some((config, path)) = verifier {
         report
