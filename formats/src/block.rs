@@ -21,7 +21,7 @@ mod expect;
 mod layout;
 mod open;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod windows;
 
 /// A block drafter, independent of layout.

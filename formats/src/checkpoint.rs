@@ -8,6 +8,7 @@ use safetensors::Dtype;
 
 use crate::config::{ConfigFile, file_name, unreadable};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::file::Stretch;
 use crate::scan::TensorScan;
 use crate::weights::Weights;
 use crate::{Result, codes, scan};
@@ -109,11 +110,16 @@ impl Checkpoint {
     }
 
     /// `config.json` and the weight files with all their bytes, in order.
-    pub(crate) fn contents(&self) -> Vec<(&Path, &[u8])> {
-        let config = (self.config.path(), self.config.text.as_bytes());
-        std::iter::once(config)
+    pub(crate) fn contents(&self) -> Vec<(&Path, Stretch<'_>)> {
+        let config = Stretch::held(self.config.text.as_bytes());
+        std::iter::once((self.config.path(), config))
             .chain(self.weights.contents())
             .collect()
+    }
+
+    /// The bytes of a tensor of this checkpoint, to be looked at once.
+    pub(crate) fn stretch<'a>(&'a self, tensor: &TensorView<'a>) -> Stretch<'a> {
+        self.weights.stretch(tensor)
     }
 
     /// Tensor names, sorted.

@@ -7,6 +7,7 @@ use safetensors::Dtype;
 use serde_json::{Value, json};
 
 /// A temporary directory that disappears with its test.
+#[derive(Debug)]
 pub(crate) struct Scratch(tempfile::TempDir);
 
 impl Scratch {

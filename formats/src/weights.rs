@@ -144,10 +144,13 @@ impl Weights {
     }
 
     /// Each file with all its bytes, in order.
-    pub fn contents(&self) -> Vec<(&Path, &[u8])> {
+    pub fn contents(&self) -> Vec<(&Path, Stretch<'_>)> {
         self.shards
             .iter()
-            .map(|shard| (shard.path(), &**shard.content()))
+            .map(|shard| {
+                let content = shard.content();
+                (shard.path(), content.stretch(content))
+            })
             .collect()
     }
 

@@ -10,6 +10,7 @@ use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::head::Resolver;
 use crate::options::BlockAnchor;
+use crate::rope::Rope;
 use crate::speculator::Algorithm;
 use crate::verifier::hidden_act;
 
@@ -18,6 +19,9 @@ const DEFAULT_BLOCK: usize = 8;
 
 /// A file that replaces the embedding of the mask token.
 const MASK_EMBEDDING: &str = "mask_embedding.pt";
+
+/// Whether a value of a key changes nothing.
+type Neutral = fn(&serde_json::Value) -> bool;
 
 impl Resolver<'_> {
     /// The description without auxiliary layers; `None` after a problem that leaves it undetermined.
@@ -37,7 +41,7 @@ impl Resolver<'_> {
         let (head_dim, num_key_value_heads) = self.head_dim(hidden_size, num_attention_heads)?;
         let target_hidden_size = self.target_hidden_size(hidden_size);
         let vocabularies = self.vocabularies();
-        let rope = self.rope();
+        let rope = self.block_rope();
         let windows = self.block_windows(num_hidden_layers.unwrap_or(1));
         let attention_bias = self.biases(
             "attention_bias",
@@ -104,7 +108,7 @@ impl Resolver<'_> {
         if !self.foreign() {
             return;
         }
-        let neutral: [(&str, fn(&serde_json::Value) -> bool); 9] = [
+        let neutral: [(&str, Neutral); 9] = [
             ("attention_sink_bias", |value| value == false),
             ("add_swa_attention_sink_bias", |value| value == false),
             ("attention_value_scale", |value| value.as_f64() == Some(1.0)),
@@ -137,6 +141,23 @@ impl Resolver<'_> {
                 .note("the speculators layout takes that embedding from the verifier"),
             );
         }
+    }
+
+    /// The rotary embedding. Without a base transformers takes 10000 for such a head, and vLLM 1000000.
+    fn block_rope(&mut self) -> Option<Rope> {
+        let before = self.decisions.len();
+        let rope = self.rope();
+        let assumed = self
+            .decisions
+            .iter_mut()
+            .skip(before)
+            .find(|decision| !decision.guess && decision.subject.ends_with("rope_theta"));
+        if let Some(assumed) = assumed {
+            assumed.guess = true;
+            assumed.reason =
+                "the config names none; transformers takes this then, and vLLM 1000000".to_owned();
+        }
+        rope
     }
 
     /// Tokens of the verifier, and those the head can propose.

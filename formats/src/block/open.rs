@@ -177,6 +177,9 @@ impl Resolver<'_> {
     fn fused_projections(&mut self, description: &BlockDescription) -> BTreeMap<String, Slice> {
         let (queries, shared) = description.projection_rows();
         let mut slices = BTreeMap::new();
+        if !self.foreign() {
+            return slices;
+        }
         let names: Vec<&String> = self.recognized.names.keys().collect();
         for canonical in names {
             let Some(view) = self

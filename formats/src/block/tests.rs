@@ -5,7 +5,7 @@ use crate::options::{AuxConvention, BlockAnchor, ReadOptions};
 use crate::testing::{DRAFT, HIDDEN, Scratch, TinyHead, VOCABULARY, verifier_config};
 use crate::{ConfigFile, Diagnostic, Result, VerifierConfig};
 
-mod foreign;
+pub(crate) mod foreign;
 
 /// A head of the speculators layout with one layer that reads two states, of the whole vocabulary.
 pub(crate) fn speculators(algorithm: &str) -> TinyHead {
@@ -132,6 +132,11 @@ pub(crate) fn reduce(head: &mut TinyHead) {
     }
     head.config["draft_vocab_size"] = json!(DRAFT);
     head.float("lm_head.weight", &[DRAFT, HIDDEN]);
+}
+
+/// Layers of the verifier.
+pub(crate) fn verifier_layers() -> usize {
+    verifier().num_hidden_layers
 }
 
 pub(crate) fn verifier() -> VerifierConfig {

@@ -1,3 +1,4 @@
+mod block;
 mod choices;
 mod foreign;
 #[cfg(unix)]

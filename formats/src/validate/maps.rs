@@ -1,11 +1,11 @@
 //! Findings about vocabulary maps that can be read but should give pause.
 
+use crate::checkpoint::Checkpoint;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
-use crate::head::Head;
 use crate::vocabulary::VocabularyMap;
 
-pub(super) fn check(head: &Head, map: &VocabularyMap) -> Option<Diagnostic> {
+pub(super) fn check(checkpoint: &Checkpoint, map: &VocabularyMap) -> Option<Diagnostic> {
     let targets = &map.draft_to_target;
     let draft = targets.windows(2).position(|pair| pair[0] > pair[1])?;
     let (before, after) = (targets.get(draft)?, targets.get(draft + 1)?);
@@ -15,7 +15,7 @@ pub(super) fn check(head: &Head, map: &VocabularyMap) -> Option<Diagnostic> {
     );
     Some(
         Diagnostic::warning(codes::MAP_UNSORTED, title)
-            .at(head.checkpoint.place("d2t"))
+            .at(checkpoint.place("d2t"))
             .note("serving does not mind; trainers expect the rows of `lm_head` in ascending order of verifier tokens"),
     )
 }

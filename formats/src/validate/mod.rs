@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::block::BlockHead;
 use crate::checkpoint::Checkpoint;
 use crate::codes;
 use crate::decision::Decision;
@@ -132,8 +133,11 @@ pub fn validate(
             } else {
                 judge_contents(speculator.checkpoint(), options, &mut report);
             }
-            if let Speculator::Eagle3(head) = &speculator {
-                judge_head(head, config.as_ref().zip(verifier), &mut report);
+            let pair = config.as_ref().zip(verifier);
+            match &speculator {
+                Speculator::Eagle3(head) => judge_head(head, pair, &mut report),
+                Speculator::Block(head) => judge_block(head, pair, &mut report),
+                Speculator::Eagle(_) | Speculator::Mtp(_) => {}
             }
             report.algorithm = Some(speculator.algorithm());
             report.layout = Some(speculator.layout());
@@ -229,7 +233,29 @@ fn judge_head(
     report.diagnostics.extend(serving::aux_layers(head));
     let map = head.vocabulary_map();
     if let Some(map) = map {
-        report.diagnostics.extend(maps::check(head, map));
+        report
+            .diagnostics
+            .extend(maps::check(&head.checkpoint, map));
+    }
+    if let Some((config, path)) = verifier {
+        report
+            .diagnostics
+            .extend(pairing::check(head, map, config, path));
+    }
+}
+
+/// The same for a block drafter.
+fn judge_block(
+    head: &BlockHead,
+    verifier: Option<(&VerifierConfig, &Path)>,
+    report: &mut ValidationReport,
+) {
+    report.diagnostics.extend(head.findings());
+    let map = head.vocabulary_map();
+    if let Some(map) = map {
+        report
+            .diagnostics
+            .extend(maps::check(&head.checkpoint, map));
     }
     if let Some((config, path)) = verifier {
         report

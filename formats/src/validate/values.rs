@@ -115,9 +115,9 @@ fn zeros(checkpoint: &Checkpoint, scanned: &[Scanned<'_>], gain: NormGain) -> Op
     )
 }
 
-/// Weights that are zero before training: the convolutions of DFlash2 begin as the identity.
+/// Weights that are zero before training: the convolutions of DFlash2 begin as the identity, the refiner of XPress as nothing.
 fn starts_at_zero(name: &str) -> bool {
-    name.ends_with("_conv.kernel_projection.weight")
+    name.ends_with("_conv.kernel_projection.weight") || name == "refiner_head.mix_l"
 }
 
 fn is_norm(tensor: &TensorView<'_>) -> bool {

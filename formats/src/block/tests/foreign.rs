@@ -207,6 +207,21 @@ fn layers_that_are_not_named_are_spread_as_trainers_spread_them() {
 }
 
 #[test]
+fn a_rotary_base_that_programs_assume_differently_is_a_guess() {
+    let mut head = zlab();
+    head.config
+        .as_object_mut()
+        .unwrap()
+        .remove("rope_parameters");
+    let opened = open(&head).unwrap();
+    assert!(decision(&opened, "rope_theta").guess);
+    head.config["rope_theta"] = json!(5e5);
+    let opened = open(&head).unwrap();
+    assert_eq!(opened.description.rope.theta, 5e5);
+    assert_eq!(opened.findings().len(), 1);
+}
+
+#[test]
 fn dspark_is_read_from_both_trainers() {
     for kind in ["vanilla", "gated", "rnn"] {
         let ours = dspark(kind);
