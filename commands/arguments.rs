@@ -4,10 +4,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::completions::CompletionsArguments;
 use crate::convert::ConvertArguments;
+use crate::diff::DiffArguments;
 use crate::doctor::DoctorArguments;
 use crate::eval::EvalArguments;
 use crate::explain::ExplainArguments;
 use crate::inspect::InspectArguments;
+use crate::stitch_mtp::StitchMtpArguments;
 use crate::validate::ValidateArguments;
 
 /// Convert, validate and evaluate speculative-decoding heads
@@ -28,7 +30,8 @@ pub struct Arguments {
 const AFTER_HELP: &str = "\
 Exit status:
   0    done, or the answer is yes
-  1    done, and the answer is no (`validate` found errors, `eval` found a mismatch)
+  1    done, and the answer is no (`validate` found errors, `diff` a difference, `eval`
+       a mismatch)
   2    it could not be done (usage, missing or malformed input, unwritable output)
   130  interrupted
 
@@ -80,8 +83,10 @@ pub enum Format {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Convert(ConvertArguments),
+    StitchMtp(StitchMtpArguments),
     Validate(ValidateArguments),
     Inspect(InspectArguments),
+    Diff(DiffArguments),
     Eval(EvalArguments),
     Doctor(DoctorArguments),
     Explain(ExplainArguments),

@@ -3,6 +3,7 @@
 mod arguments;
 mod completions;
 mod convert;
+mod diff;
 mod doctor;
 mod eval;
 mod explain;
@@ -13,8 +14,10 @@ mod progress;
 mod render;
 mod resolve;
 mod session;
+mod stitch_mtp;
 mod tables;
 mod validate;
+mod words;
 
 use std::process::ExitCode;
 
@@ -32,8 +35,10 @@ fn main() -> ExitCode {
     };
     let outcome = match arguments.command {
         Command::Convert(command) => convert::run(command, &session),
+        Command::StitchMtp(command) => stitch_mtp::run(&command, &session),
         Command::Validate(command) => validate::run(&command, &session),
         Command::Inspect(command) => inspect::run(&command, &session),
+        Command::Diff(command) => diff::run(&command, &session),
         Command::Eval(command) => eval::run(command, &session),
         Command::Doctor(command) => doctor::run(&command, &session),
         Command::Explain(command) => explain::run(&command, &session),

@@ -1,12 +1,14 @@
 //! A directory of weight files with a config: what the files hold is read when it is opened, tensors when they are asked
 //! for.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
 
 use crate::config::{ConfigFile, file_name, unreadable};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::file::Stretch;
 use crate::scan::TensorScan;
 use crate::weights::Weights;
 use crate::{Result, codes, scan};
@@ -108,11 +110,16 @@ impl Checkpoint {
     }
 
     /// `config.json` and the weight files with all their bytes, in order.
-    pub(crate) fn contents(&self) -> Vec<(&Path, &[u8])> {
-        let config = (self.config.path(), self.config.text.as_bytes());
-        std::iter::once(config)
+    pub(crate) fn contents(&self) -> Vec<(&Path, Stretch<'_>)> {
+        let config = Stretch::held(self.config.text.as_bytes());
+        std::iter::once((self.config.path(), config))
             .chain(self.weights.contents())
             .collect()
+    }
+
+    /// The bytes of a tensor of this checkpoint, to be looked at once.
+    pub(crate) fn stretch<'a>(&'a self, tensor: &TensorView<'a>) -> Stretch<'a> {
+        self.weights.stretch(tensor)
     }
 
     /// Tensor names, sorted.
@@ -132,6 +139,11 @@ impl Checkpoint {
     pub fn scan(&self, name: &str) -> Option<TensorScan> {
         let tensor = self.tensor(name)?;
         scan::scan_stretch(tensor.dtype, self.weights.stretch(&tensor))
+    }
+
+    /// Where a tensor lies in its file; nothing where the file is not safetensors.
+    pub(crate) fn span(&self, name: &str) -> Option<Range<usize>> {
+        self.weights.span(name)
     }
 
     /// A place for findings about one tensor. In a PyTorch file it names the entry of the archive, too, and the tensor as

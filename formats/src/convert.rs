@@ -25,7 +25,7 @@ mod eagle1;
 mod eagle3;
 mod foreign;
 mod mtp;
-mod output;
+pub(crate) mod output;
 mod plan;
 pub(crate) mod provenance;
 mod row;

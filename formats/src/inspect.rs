@@ -1,32 +1,25 @@
 //! What a checkpoint directory holds, told without judging it.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::Result;
-use crate::checkpoint::{Checkpoint, TensorView};
-use crate::codes;
+use crate::checkpoint::TensorView;
 use crate::convert::config::KNOWN_KEYS;
 use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
-use crate::head::{Head, HeadDescription, Layout};
+use crate::head::{Dropped, Layout};
 use crate::options::ReadOptions;
-use crate::verifier::VerifierConfig;
+use crate::speculator::{Algorithm, Description, Speculator};
+use crate::subject::{self, Subject};
+use crate::verifier::{VerifierConfig, VerifierFacts};
+use crate::vocabulary::VocabularyMap;
+use crate::{Result, digest};
 
-/// What kind of model lies in a directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// An EAGLE-3 head in a known layout, sound or not.
-    Head,
-    /// A complete language model that a head can be paired with.
-    Verifier,
-    /// Neither; its tensors are listed all the same.
-    Unknown,
-}
+pub use crate::subject::{Kind, StoredFile};
 
 /// Everything there is to tell.
 #[derive(Debug, Serialize)]
@@ -37,20 +30,32 @@ pub struct Inspection {
     pub path: PathBuf,
     /// What it is.
     pub kind: Kind,
+    /// How a head drafts.
+    pub algorithm: Option<Algorithm>,
     /// Layout of a head.
     pub layout: Option<Layout>,
+    /// Who wrote it, as far as that shows.
+    pub writer: Option<String>,
     /// Description of a head.
-    pub head: Option<HeadDescription>,
+    pub head: Option<Description>,
     /// Description of a verifier.
     pub verifier: Option<VerifierConfig>,
+    /// Decoder layers of the verifier a head was inspected for.
+    pub verifier_layers: Option<usize>,
     /// What had to be resolved to describe the head.
     pub decisions: Vec<Decision>,
+    /// Tensors that are no part of the head.
+    pub dropped: Vec<Dropped>,
     /// How much of the verifier's vocabulary the head can propose.
     pub vocabulary: Option<Coverage>,
-    /// The safetensors files.
+    /// The weight files.
     pub files: Vec<PathBuf>,
+    /// The same with their sizes.
+    pub stored: Vec<StoredFile>,
     /// The tensors, by name.
     pub tensors: Vec<TensorRow>,
+    /// The same summed up by part: `fc`, `layers`, `lm_head` and so on.
+    pub parts: Vec<Part>,
     /// Floating-point values in all tensors.
     pub parameters: u64,
     /// Bytes of all tensors.
@@ -63,13 +68,86 @@ pub struct Inspection {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+impl Inspection {
+    /// The description, whatever kind it is of, by its fields.
+    #[must_use]
+    pub fn description(&self) -> Option<Map<String, Value>> {
+        subject::fields(self.head.as_ref(), self.verifier.as_ref())
+    }
+
+    /// Sums up the weight files. `progress` is told the bytes read and the bytes in all; if it breaks the work off, the answer is
+    /// false and files are left without a sum.
+    ///
+    /// # Errors
+    /// S101 when a file cannot be read.
+    pub fn sum_up(
+        &mut self,
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<bool> {
+        let total = self.stored.iter().map(|file| file.bytes).sum();
+        let mut before = 0;
+        for file in &mut self.stored {
+            file.sha256 =
+                digest::sha256_file(&file.path, &mut |done| progress(before + done, total))?;
+            before += file.bytes;
+            if file.sha256.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
 /// Draft vocabulary against verifier vocabulary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Coverage {
     /// Tokens the head can propose.
     pub draft: usize,
     /// Tokens the verifier has.
     pub target: usize,
+    /// Whether the rows of `lm_head` are in the order of the verifier's tokens.
+    pub sorted: bool,
+    /// How many of the first 1000, 10000, … verifier tokens the head can propose. Tokenizers that are learned by merging number
+    /// frequent tokens low.
+    pub bands: Vec<Band>,
+}
+
+/// The first tokens of a vocabulary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Band {
+    /// How many verifier tokens are looked at.
+    pub first: usize,
+    /// How many of them are in the draft vocabulary.
+    pub draft: usize,
+}
+
+impl Coverage {
+    /// None of a head that has no output matrix of its own.
+    fn of(description: &Map<String, Value>, map: Option<&VocabularyMap>) -> Option<Coverage> {
+        let size = |key: &str| usize::try_from(description.get(key)?.as_u64()?).ok();
+        let (draft, target) = (size("draft_vocab_size")?, size("vocab_size")?);
+        let powers = std::iter::successors(Some(1000_usize), |size| size.checked_mul(10));
+        // Of a vocabulary that is not reduced, every share is the whole.
+        let bands = map.into_iter().flat_map(|map| {
+            let sizes = powers.clone().take_while(|&size| size < target);
+            sizes.map(|first| {
+                let within = map
+                    .draft_to_target
+                    .iter()
+                    .filter(|&&token| (token as usize) < first);
+                Band {
+                    first,
+                    draft: within.count(),
+                }
+            })
+        });
+        Some(Coverage {
+            draft,
+            target,
+            sorted: map.is_none_or(VocabularyMap::is_sorted),
+            bands: bands.collect(),
+        })
+    }
 }
 
 /// One tensor.
@@ -88,103 +166,106 @@ pub struct TensorRow {
     pub bytes: u64,
 }
 
+/// The tensors of one part of a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// First part of the tensors' canonical names.
+    pub name: String,
+    /// How many there are.
+    pub tensors: usize,
+    /// Floating-point values in them.
+    pub parameters: u64,
+    /// Size of all their values.
+    pub bytes: u64,
+}
+
 /// Describes a directory; a head that cannot be described is listed with the reasons.
+///
+/// With the directory of a verifier, of which the config is enough, what the head leaves to it is settled.
 ///
 /// # Errors
 /// A diagnostic for each file that cannot be read at all.
-pub fn inspect(dir: &Path, options: &ReadOptions) -> Result<Inspection> {
-    let checkpoint = Checkpoint::open(dir)?;
-    let views = || {
-        checkpoint
-            .names()
-            .filter_map(|name| checkpoint.tensor(name))
+pub fn inspect(dir: &Path, verifier: Option<&Path>, options: &ReadOptions) -> Result<Inspection> {
+    let facts = match verifier {
+        Some(dir) => Some(VerifierFacts::read(dir)?),
+        None => None,
     };
-    let mut inspection = Inspection {
-        schema: "speculators.inspect/1",
-        path: dir.to_path_buf(),
-        kind: Kind::Unknown,
-        layout: None,
-        head: None,
-        verifier: None,
-        decisions: Vec::new(),
-        vocabulary: None,
-        files: checkpoint.files().to_vec(),
-        tensors: views().map(|view| row(&view)).collect(),
-        parameters: views()
-            .filter(is_float)
-            .map(|view| view.shape.iter().product::<usize>() as u64)
-            .sum(),
-        bytes: views().map(|view| view.data.len() as u64).sum(),
-        extras: extras(&checkpoint.config().value),
-        provenance: checkpoint.config().value.get(PROVENANCE).cloned(),
-        diagnostics: Vec::new(),
-    };
-    match Head::open(dir, None, options) {
-        Ok(head) => describe_head(&mut inspection, head),
-        Err(found) => match VerifierConfig::read(dir) {
-            Ok(verifier) if is_model(&checkpoint) => {
-                inspection.kind = Kind::Verifier;
-                inspection.verifier = Some(verifier);
-            }
-            _ => {
-                if found
-                    .iter()
-                    .all(|finding| finding.code != codes::LAYOUT_UNKNOWN)
-                {
-                    inspection.kind = Kind::Head;
-                }
-                inspection.diagnostics = found;
-            }
-        },
-    }
-    Ok(inspection)
-}
-
-fn describe_head(inspection: &mut Inspection, head: Head) {
-    let canonical: BTreeMap<&str, &str> = head
-        .tensors
-        .iter()
+    let subject = Subject::open(dir, facts.as_ref(), options)?;
+    let speculator = subject.speculator();
+    let canonical: BTreeMap<&str, &str> = speculator
+        .into_iter()
+        .flat_map(Speculator::tensors)
         .map(|(canonical, name)| (name.as_str(), canonical.as_str()))
         .collect();
-    for row in &mut inspection.tensors {
-        let name = canonical
-            .get(row.name.as_str())
-            .filter(|name| **name != row.name);
-        row.canonical = name.map(|name| (*name).to_owned());
-    }
-    inspection.kind = Kind::Head;
-    inspection.layout = Some(head.layout);
-    inspection.vocabulary = Some(Coverage {
-        draft: head.description.draft_vocab_size,
-        target: head.description.vocab_size,
-    });
-    inspection.head = Some(head.description);
-    inspection.decisions = head.decisions;
-}
-
-fn row(view: &TensorView<'_>) -> TensorRow {
-    TensorRow {
+    let tensors = subject.views().map(|view| TensorRow {
         name: view.name.to_owned(),
-        canonical: None,
+        canonical: canonical
+            .get(view.name)
+            .filter(|canonical| **canonical != view.name)
+            .map(|canonical| (*canonical).to_owned()),
         dtype: format!("{:?}", view.dtype),
         shape: view.shape.to_vec(),
         bytes: view.data.len() as u64,
+    });
+    let facts = facts.filter(|_| subject.kind() == Kind::Head);
+    let map = speculator.and_then(Speculator::vocabulary_map);
+    let described = speculator.and(subject.description());
+    let checkpoint = subject.checkpoint();
+    Ok(Inspection {
+        schema: "speculators.inspect/1",
+        path: dir.to_path_buf(),
+        kind: subject.kind(),
+        algorithm: speculator.map(Speculator::algorithm),
+        layout: speculator.map(Speculator::layout),
+        writer: subject.writer(),
+        verifier_layers: facts.map(|facts| facts.num_hidden_layers),
+        vocabulary: described.and_then(|fields| Coverage::of(&fields, map)),
+        files: checkpoint.files().to_vec(),
+        stored: subject.files(),
+        tensors: tensors.collect(),
+        parts: parts(subject.views(), &canonical),
+        parameters: subject.parameters(),
+        bytes: subject.bytes(),
+        extras: extras(&checkpoint.config().value),
+        provenance: subject.provenance().cloned(),
+        head: speculator.map(Speculator::description),
+        verifier: subject.verifier().cloned(),
+        decisions: subject.decisions().to_vec(),
+        dropped: subject.dropped().to_vec(),
+        diagnostics: subject.diagnostics.clone(),
+    })
+}
+
+/// Sums up tensors by the first part of their names, in the order of those.
+fn parts<'a>(
+    views: impl Iterator<Item = TensorView<'a>>,
+    canonical: &BTreeMap<&str, &str>,
+) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    for view in views {
+        let name = canonical.get(view.name).copied().unwrap_or(view.name);
+        let name = name.strip_prefix("model.").unwrap_or(name);
+        let name = name.split('.').next().unwrap_or(name);
+        let position = parts.iter().position(|part| part.name == name);
+        let position = position.unwrap_or_else(|| {
+            parts.push(Part {
+                name: name.to_owned(),
+                tensors: 0,
+                parameters: 0,
+                bytes: 0,
+            });
+            parts.len() - 1
+        });
+        let part = &mut parts[position];
+        part.tensors += 1;
+        part.bytes += view.data.len() as u64;
+        if subject::is_float(&view) {
+            part.parameters += subject::count(&view);
+        }
     }
+    parts.sort_by(|a, b| a.name.cmp(&b.name));
+    parts
 }
-
-fn is_float(view: &TensorView<'_>) -> bool {
-    use safetensors::Dtype::{BF16, F16, F32, F64};
-    matches!(view.dtype, BF16 | F16 | F32 | F64)
-}
-
-/// Whether the files hold an embedding and a full layer of a language model rather than parts of a head.
-fn is_model(checkpoint: &Checkpoint) -> bool {
-    let has = |name: &str| checkpoint.tensor(name).is_some();
-    has("model.embed_tokens.weight") && !has("fc.weight") && !has("midlayer.hidden_norm.weight")
-}
-
-/// Where a converter notes its source.
-const PROVENANCE: &str = "conversion";
 
 fn extras(config: &Map<String, Value>) -> Map<String, Value> {
     let unknown = config

@@ -10,6 +10,7 @@ pub mod config;
 pub mod convert;
 pub mod decision;
 pub mod diagnostic;
+pub mod diff;
 pub mod digest;
 pub mod eagle;
 pub mod expected;
@@ -26,6 +27,7 @@ pub mod pickle;
 pub mod rope;
 pub mod scan;
 pub mod speculator;
+mod subject;
 #[cfg(test)]
 mod testing;
 pub mod validate;

@@ -22,6 +22,7 @@ mod describe;
 pub(crate) mod judge;
 mod names;
 mod recognize;
+pub mod stitch;
 mod tensors;
 #[cfg(test)]
 mod testing;

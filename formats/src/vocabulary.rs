@@ -400,7 +400,7 @@ fn keep<T>(result: Result<T, Diagnostic>, problems: &mut Vec<Diagnostic>) -> Opt
 }
 
 /// `d2t` in any integer dtype.
-fn integers(view: &TensorView<'_>) -> Result<Vec<i64>, Diagnostic> {
+pub(crate) fn integers(view: &TensorView<'_>) -> Result<Vec<i64>, Diagnostic> {
     flat(view)?;
     Ok(match view.dtype {
         Dtype::I64 => chunks(view.data).map(i64::from_le_bytes).collect(),

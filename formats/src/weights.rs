@@ -7,6 +7,7 @@ mod safetensors;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use self::pickled::Pickled;
@@ -143,10 +144,13 @@ impl Weights {
     }
 
     /// Each file with all its bytes, in order.
-    pub fn contents(&self) -> Vec<(&Path, &[u8])> {
+    pub fn contents(&self) -> Vec<(&Path, Stretch<'_>)> {
         self.shards
             .iter()
-            .map(|shard| (shard.path(), &**shard.content()))
+            .map(|shard| {
+                let content = shard.content();
+                (shard.path(), content.stretch(content))
+            })
             .collect()
     }
 
@@ -168,6 +172,14 @@ impl Weights {
         match self.shard(tensor.name).map(Shard::content) {
             Some(content) => content.stretch(tensor.data),
             None => Stretch::held(tensor.data),
+        }
+    }
+
+    /// Where a tensor lies in its file; nothing where the file is not safetensors.
+    pub fn span(&self, name: &str) -> Option<Range<usize>> {
+        match self.shard(name)? {
+            Shard::Safetensors(file) => file.span(name),
+            Shard::Pickle(_) => None,
         }
     }
 

@@ -8,14 +8,29 @@ use crate::diagnostic::{Diagnostic, Place};
 
 /// What speaks against the output, before anything is read.
 pub(super) fn check(request: &ConvertRequest) -> Vec<Diagnostic> {
+    let mut problems = apart(
+        &request.output,
+        &[
+            (&request.source, "source", true),
+            // Only its config is read, and beside that a head may well be kept.
+            (&request.verifier, "verifier", false),
+        ],
+    );
+    if problems.is_empty() {
+        problems.extend(occupied(&request.output, request.force));
+    }
+    problems
+}
+
+/// S108 where the output is one of these directories or would replace it, or lies inside one that has to be left as it is.
+pub(crate) fn apart(output: &Path, from: &[(&Path, &str, bool)]) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
-    let output = &request.output;
     let goal = resolved(output);
-    for (path, what) in [(&request.source, "source"), (&request.verifier, "verifier")] {
+    for &(path, what, whole) in from {
         let place = resolved(path);
         let relation = if goal == place {
             "is"
-        } else if goal.starts_with(&place) && what == "source" {
+        } else if goal.starts_with(&place) && whole {
             "lies inside"
         } else if place.starts_with(&goal) {
             "would replace a parent of"
@@ -35,14 +50,11 @@ pub(super) fn check(request: &ConvertRequest) -> Vec<Diagnostic> {
             .help("choose another output"),
         );
     }
-    if problems.is_empty() {
-        problems.extend(occupied(output, request.force));
-    }
     problems
 }
 
 /// S108 where something is in the way that may not be replaced.
-pub(super) fn occupied(output: &Path, force: bool) -> Option<Diagnostic> {
+pub(crate) fn occupied(output: &Path, force: bool) -> Option<Diagnostic> {
     let metadata = fs_err::symlink_metadata(output).ok()?;
     let problem = Diagnostic::error(codes::OUTPUT_EXISTS, "the output exists already")
         .at(Place::file(output));
@@ -72,7 +84,7 @@ pub(super) fn occupied(output: &Path, force: bool) -> Option<Diagnostic> {
 }
 
 /// The directory that the output is created in.
-pub(super) fn parent(output: &Path) -> Result<PathBuf, Diagnostic> {
+pub(crate) fn parent(output: &Path) -> Result<PathBuf, Diagnostic> {
     let parent = match output.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,
@@ -96,14 +108,14 @@ pub(super) fn parent(output: &Path) -> Result<PathBuf, Diagnostic> {
 }
 
 /// S109 with what the operating system said.
-pub(super) fn unwritable(output: &Path, error: &std::io::Error) -> Diagnostic {
+pub(crate) fn unwritable(output: &Path, error: &std::io::Error) -> Diagnostic {
     Diagnostic::error(codes::OUTPUT_UNWRITABLE, "the output cannot be written")
         .at(Place::file(output))
         .note(error.to_string())
 }
 
 /// Moves the finished directory to its goal; what was there is put aside first, and back if the move fails.
-pub(super) fn publish(
+pub(crate) fn publish(
     finished: &Path,
     output: &Path,
     aside: &Path,

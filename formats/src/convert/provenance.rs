@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{Draft, Row, Target, foreign};
 use crate::checkpoint::Checkpoint;
 use crate::config::file_name;
+use crate::file::Stretch;
 use crate::speculator::Speculator;
 
 /// The key in the config.
@@ -47,7 +48,7 @@ pub(super) fn record(speculator: &Speculator, draft: &Draft, target: Target) -> 
 }
 
 /// Name and size of each file that something was taken from.
-fn files(contents: &[(&Path, &[u8])]) -> Value {
+fn files(contents: &[(&Path, Stretch<'_>)]) -> Value {
     contents
         .iter()
         .map(|(path, bytes)| json!({ "bytes": bytes.len(), "name": file_name(path) }))
@@ -55,7 +56,7 @@ fn files(contents: &[(&Path, &[u8])]) -> Value {
 }
 
 /// The config, and the weight files that hold a tensor of the rows: of a whole verifier, most shards are not touched.
-pub(super) fn used<'a>(checkpoint: &'a Checkpoint, rows: &[Row]) -> Vec<(&'a Path, &'a [u8])> {
+pub(super) fn used<'a>(checkpoint: &'a Checkpoint, rows: &[Row]) -> Vec<(&'a Path, Stretch<'a>)> {
     let touched: BTreeSet<&Path> = rows
         .iter()
         .flat_map(Row::sources)
@@ -74,6 +75,6 @@ pub(super) fn add_digests(config: &mut Map<String, Value>, digests: Vec<String>)
         .and_then(|record| record.get_mut("source_files"))
         .and_then(Value::as_array_mut);
     for (file, digest) in files.into_iter().flatten().zip(digests) {
-        file["sha256"] = Value::String(digest);
+        file["blake3"] = Value::String(digest);
     }
 }

@@ -1,5 +1,6 @@
 //! One tensor of the output: what it is called, and which bytes it is made of.
 
+use std::io::Write;
 use std::ops::Range;
 
 use safetensors::Dtype;
@@ -225,6 +226,52 @@ impl<'a> Sources<'a> {
         }
     }
 
+    /// The bytes of a row that is a source tensor as it stands.
+    pub fn whole(&self, row: &Row) -> Option<&'a [u8]> {
+        let Content::Pieces(pieces) = &row.content else {
+            return None;
+        };
+        let [piece] = pieces.as_slice() else {
+            return None;
+        };
+        let data = self.data(piece).ok()?;
+        (piece.ranges == [0..data.len()]).then_some(data)
+    }
+
+    /// Appends the bytes of a row to a file, in parts of at most `limit` bytes, and tells the length of each.
+    ///
+    /// # Errors
+    /// As [`Sources::stream`], and those of `told`.
+    pub fn write(
+        &self,
+        row: &Row,
+        limit: usize,
+        file: &mut fs_err::File,
+        told: &mut dyn FnMut(usize) -> std::io::Result<()>,
+    ) -> std::io::Result<()> {
+        let Content::Pieces(pieces) = &row.content else {
+            return self.stream(row, limit, &mut |bytes| {
+                file.write_all(bytes)?;
+                told(bytes.len())
+            });
+        };
+        for piece in pieces {
+            let (checkpoint, view) = self.view(piece)?;
+            let stretch = checkpoint.stretch(&view);
+            for range in &piece.ranges {
+                if range.end > view.data.len() {
+                    return Err(lost(piece));
+                }
+                for begin in range.clone().step_by(limit) {
+                    let end = range.end.min(begin + limit);
+                    stretch.append_to(begin..end, file)?;
+                    told(end - begin)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn pieces(
         &self,
         pieces: &[Piece],
@@ -242,12 +289,17 @@ impl<'a> Sources<'a> {
     }
 
     fn data(&self, piece: &Piece) -> std::io::Result<&'a [u8]> {
+        Ok(self.view(piece)?.1.data)
+    }
+
+    fn view(&self, piece: &Piece) -> std::io::Result<(&'a Checkpoint, TensorView<'a>)> {
         let checkpoint = match piece.origin {
             Origin::Source => Some(self.source),
             Origin::Verifier => self.verifier,
         };
-        let view = checkpoint.and_then(|checkpoint| checkpoint.tensor(&piece.tensor));
-        view.map(|view| view.data).ok_or_else(|| lost(piece))
+        checkpoint
+            .and_then(|checkpoint| Some((checkpoint, checkpoint.tensor(&piece.tensor)?)))
+            .ok_or_else(|| lost(piece))
     }
 }
 

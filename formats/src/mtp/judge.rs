@@ -11,17 +11,13 @@ use crate::config::ConfigFile;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::head::Layout;
 use crate::options::ReadOptions;
-use crate::scan;
 use crate::validate::values::{self, Scanned};
 
 /// Reads the values of the head's own tensors; the rest of a verifier is not looked at.
 pub(crate) fn scan(head: &MtpHead) -> Vec<Scanned<'_>> {
-    let tensors = head
-        .tensors
-        .values()
-        .filter_map(|name| head.checkpoint.tensor(name));
-    tensors
-        .filter_map(|tensor| Some((tensor, scan::scan(&tensor)?)))
+    let names = head.tensors.values();
+    names
+        .filter_map(|name| Some((head.checkpoint.tensor(name)?, head.checkpoint.scan(name)?)))
         .collect()
 }
 
@@ -114,14 +110,7 @@ pub(crate) fn config(head: &MtpHead) -> Vec<Diagnostic> {
 /// # Errors
 /// What keeps the verifier from being read: its directory, its config, or a family without MTP layers.
 pub(crate) fn pairing(head: &MtpHead, verifier: &Path) -> Result<Vec<Diagnostic>> {
-    crate::checkpoint::directory(verifier)?;
-    let file = ConfigFile::read(verifier.join("config.json"))?;
-    let root = file.root();
-    let section = describe::decoder_section(&root, Layout::NativeMtp)?;
-    let mut reader = Reader::new(&section);
-    let Some(theirs) = reader.decoder(&root) else {
-        return Err(reader.problems);
-    };
+    let (file, theirs) = read_verifier(verifier)?;
     let mut findings = built_alike(head, &theirs);
     if findings.is_empty() {
         findings.extend(softer(head, &theirs));
@@ -129,6 +118,27 @@ pub(crate) fn pairing(head: &MtpHead, verifier: &Path) -> Result<Vec<Diagnostic>
         findings.extend(untouched(head, verifier));
     }
     Ok(findings)
+}
+
+/// What keeps the layer from being put into this verifier.
+///
+/// # Errors
+/// As [`pairing`].
+pub(super) fn differences(head: &MtpHead, verifier: &Path) -> Result<Vec<Diagnostic>> {
+    let (_, theirs) = read_verifier(verifier)?;
+    Ok(built_alike(head, &theirs))
+}
+
+fn read_verifier(verifier: &Path) -> Result<(ConfigFile, Decoder)> {
+    crate::checkpoint::directory(verifier)?;
+    let file = ConfigFile::read(verifier.join("config.json"))?;
+    let root = file.root();
+    let section = describe::decoder_section(&root, Layout::NativeMtp)?;
+    let mut reader = Reader::new(&section);
+    match reader.decoder(&root) {
+        Some(decoder) => Ok((file.clone(), decoder)),
+        None => Err(reader.problems),
+    }
 }
 
 /// Whether the layer would fit into this verifier.

@@ -53,6 +53,7 @@ pub(super) fn canonical(native: &str) -> String {
 }
 
 /// The native name of a canonical one.
+#[cfg(test)]
 pub(super) fn native(canonical: &str) -> String {
     let rest = canonical.strip_prefix(LAYER).unwrap_or(canonical);
     for (native, canonical) in RENAMED {
@@ -71,10 +72,16 @@ pub(super) fn layer_number(name: &str, before: &str) -> Option<usize> {
 
 /// Whether a canonical name is that of one expert alone.
 pub(super) fn is_split_expert(canonical: &str) -> bool {
-    let experts = canonical
-        .strip_prefix(LAYER)
-        .and_then(|rest| rest.strip_prefix("mlp.experts."));
-    experts.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+    expert(canonical).is_some()
+}
+
+/// Number and matrix in the name of one expert alone: `(3, "up_proj")`.
+pub(super) fn expert(canonical: &str) -> Option<(usize, &str)> {
+    let rest = canonical
+        .strip_prefix(LAYER)?
+        .strip_prefix("mlp.experts.")?;
+    let (number, part) = rest.split_once('.')?;
+    Some((number.parse().ok()?, part.strip_suffix(".weight")?))
 }
 
 /// The names of the matrices that a fused tensor is made of, in its order; none for other tensors.

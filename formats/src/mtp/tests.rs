@@ -1,4 +1,5 @@
 mod convert;
+mod stitch;
 
 use serde_json::json;
 

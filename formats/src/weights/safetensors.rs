@@ -1,6 +1,7 @@
 //! One safetensors file as weights.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::Result;
@@ -52,6 +53,11 @@ impl Safetensors {
             data: self.content.get(entry.begin..entry.end)?,
             path: &self.path,
         })
+    }
+
+    pub fn span(&self, name: &str) -> Option<Range<usize>> {
+        let entry = self.tensors.get(name)?;
+        Some(entry.begin..entry.end)
     }
 
     pub fn place(&self, name: &str) -> Option<Place> {
