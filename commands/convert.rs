@@ -100,6 +100,8 @@ pub enum To {
     Specforge,
     /// SGLang's
     Sglang,
+    /// One file for llama.cpp, with the verifier's tokenizer
+    Gguf,
 }
 
 /// Dtypes of weights.
@@ -206,6 +208,7 @@ impl ConvertArguments {
             To::Eagle => Target::Eagle,
             To::Specforge => Target::SpecForge,
             To::Sglang => Target::SgLang,
+            To::Gguf => Target::Gguf,
         };
         request.algorithm = self.algorithm;
         request.options = self.resolve.options();

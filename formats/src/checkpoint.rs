@@ -9,6 +9,7 @@ use safetensors::Dtype;
 use crate::config::{ConfigFile, file_name, unreadable};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::file::Stretch;
+use crate::gguf::{self, GgufWeights};
 use crate::scan::TensorScan;
 use crate::weights::Weights;
 use crate::{Result, codes, scan};
@@ -46,10 +47,21 @@ impl Checkpoint {
     /// `pytorch_model.bin.index.json`, `model.pt`, `pytorch_model.pt` or `draft_model.pt`, in this order. If its weights lie in a dictionary inside a training
     /// checkpoint, its key is left out of their names.
     ///
+    /// A path to a GGUF file opens that file, and so does a directory that holds one and no `config.json`: its config is put
+    /// together from its metadata, and its tensors come with the rows in the order that checkpoints have.
+    ///
     /// # Errors
     /// A diagnostic for each file that is missing, cut short or malformed.
     pub fn open(root: impl AsRef<Path>) -> Result<Checkpoint> {
         let root = root.as_ref();
+        if let Some(file) = gguf::locate(root)? {
+            let (weights, config) = GgufWeights::open(&file)?;
+            return Ok(Checkpoint {
+                root: root.to_path_buf(),
+                config,
+                weights: Weights::gguf(weights),
+            });
+        }
         directory(root)?;
         let mut problems = Vec::new();
         let config = ConfigFile::read(root.join("config.json"))
@@ -112,7 +124,9 @@ impl Checkpoint {
     /// `config.json` and the weight files with all their bytes, in order.
     pub(crate) fn contents(&self) -> Vec<(&Path, Stretch<'_>)> {
         let config = Stretch::held(self.config.text.as_bytes());
+        // The config of a GGUF file is in the file.
         std::iter::once((self.config.path(), config))
+            .filter(|_| !self.is_gguf())
             .chain(self.weights.contents())
             .collect()
     }
@@ -131,6 +145,16 @@ impl Checkpoint {
     #[must_use]
     pub fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
         self.weights.tensor(name)
+    }
+
+    /// One tensor by name as it lies in the file, which for a GGUF file may be in another form.
+    pub(crate) fn stored(&self, name: &str) -> Option<TensorView<'_>> {
+        self.weights.stored(name)
+    }
+
+    /// Whether the weights are in a GGUF file.
+    pub(crate) fn is_gguf(&self) -> bool {
+        self.weights.is_gguf()
     }
 
     /// Reads the values in a range of bytes of a floating-point tensor, as [`scan::scan`] does for all of them, but out of

@@ -75,7 +75,7 @@ codes! {
          Check the path for a typing error, and check that the download or copy has finished. A Hub name such as \
          `owner/name` is not a path: fetch the repository first and pass the directory it was fetched to.";
     FILE_TRUNCATED = 102, "a tensor file ends before its last tensor does",
-        "The header of a safetensors file says where each tensor lies, and the file is shorter than the last of them \
+        "The header of a tensor file says where each tensor lies, and the file is shorter than the last of them \
          needs. The tensors near the end are cut off or missing; a loader that does not check this reads whatever \
          follows in memory, or crashes.\n\n\
          The cause is nearly always an interrupted download, a full disk, or a copy that was made while the file was \
@@ -149,6 +149,17 @@ codes! {
          1.6, or none at all.\n\n\
          A damaged file has to be fetched again. One that PyTorch itself can still load with `weights_only=True` can \
          be saved again with a current version, and is then in the format that is read here.";
+    GGUF_MALFORMED = 114, "a GGUF file is malformed",
+        "A GGUF file begins with the letters `GGUF`, a version, two counts, metadata values and descriptions of its \
+         tensors; the data follow. This file breaks one of the rules: a length or a count leads beyond its end, a type \
+         does not exist, a name is there twice, or tensors overlap, leave gaps or are not aligned.\n\n\
+         Nothing in such a file can be trusted. Get it again, or write it again with the program it came from. A file \
+         that begins with `version https://git-lfs` is not a model but a Git LFS pointer: run `git lfs pull`.";
+    GGUF_UNSUPPORTED = 115, "a GGUF file is of a kind that is not read",
+        "The file is sound as far as it was read, but it is quantized, in big-endian byte order, one of several parts, \
+         or of a version of the format that is not read.\n\n\
+         Quantized numbers cannot be taken back to what they were: start from the file, or the checkpoint, that was \
+         quantized. Parts are joined by `llama-gguf-split --merge`.";
     TENSOR_MISSING = 201, "a tensor the head needs is missing",
         "The config describes a head with a tensor that the files do not hold. Most loaders fill a missing tensor \
          with random numbers or ones and go on; the head then loads, and the verifier rejects nearly everything it \

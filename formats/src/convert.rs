@@ -24,6 +24,7 @@ pub(crate) mod config;
 mod eagle1;
 mod eagle3;
 mod foreign;
+mod gguf;
 mod mtp;
 pub(crate) mod output;
 mod plan;
@@ -48,6 +49,8 @@ pub enum Target {
     SpecForge,
     /// SGLang.
     SgLang,
+    /// One file for llama.cpp.
+    Gguf,
 }
 
 impl std::fmt::Display for Target {
@@ -57,6 +60,7 @@ impl std::fmt::Display for Target {
             Target::Eagle => "eagle",
             Target::SpecForge => "specforge",
             Target::SgLang => "sglang",
+            Target::Gguf => "gguf",
         })
     }
 }
@@ -91,7 +95,7 @@ pub struct ConvertRequest {
     /// Directory of the verifier; its config is enough unless `embedding` asks for its weights, and its family need not be
     /// one this version can run.
     pub verifier: PathBuf,
-    /// Directory to write.
+    /// Directory to write; a file for [`Target::Gguf`] if its name ends in `.gguf`.
     pub output: PathBuf,
     /// Layout to write.
     pub target: Target,
@@ -204,14 +208,22 @@ pub fn plan(request: &ConvertRequest) -> Result<Plan> {
         facts: &facts,
         verifier: verifier.as_ref(),
     };
+    let mut metadata = None;
     let draft = match (&speculator, request.target) {
+        (_, Target::Gguf) => {
+            let (draft, values) = gguf::draft(&speculator, &job)?;
+            metadata = Some(values);
+            draft
+        }
         (Speculator::Eagle3(head), Target::Speculators) => eagle3::draft(head, &job)?,
         (Speculator::Eagle3(head), target) => foreign::draft(head, target, &job)?,
         (Speculator::Eagle(head), target) => eagle1::draft(head, target, &job)?,
         (Speculator::Block(head), target) => block::draft(head, target, &job)?,
         (Speculator::Mtp(head), target) => mtp::draft(head, target, &job)?,
     };
-    Plan::close(speculator, verifier, facts, draft, request)
+    let mut plan = Plan::close(speculator, verifier, facts, draft, request)?;
+    plan.metadata = metadata;
+    Ok(plan)
 }
 
 /// S110 where the caller expects another kind of head.

@@ -15,6 +15,7 @@ pub mod digest;
 pub mod eagle;
 pub mod expected;
 mod file;
+pub mod gguf;
 pub mod head;
 pub mod header;
 mod index;

@@ -53,6 +53,8 @@ pub(crate) struct Maps<'a> {
     pub vocab_size: usize,
     /// Absolute ids may be turned into offsets where that is proven right; the speculators layout promises offsets.
     pub repair: bool,
+    /// `d2t` holds offsets beyond doubt: they were made from the absolute ids that a GGUF file has.
+    pub offsets: bool,
     /// For findings about maps that are not there.
     pub place: Place,
 }
@@ -200,7 +202,8 @@ impl Maps<'_> {
         // An offset map repeats an offset wherever two neighbouring tokens are in it; without `t2d` to decide, a map that
         // never does and that also reads as ids is taken for neither.
         let rising = d2t.len() > 1 && d2t.windows(2).all(|pair| pair[0] < pair[1]);
-        let open = t2d.is_none() && rising && absolute.fits() && offsets.fits();
+        let both = absolute.fits() && offsets.fits();
+        let open = t2d.is_none() && rising && both && !self.offsets;
         if offsets.fits() && !open {
             if t2d.is_none() {
                 decisions.push(Decision::settled(

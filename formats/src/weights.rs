@@ -1,5 +1,5 @@
 //! The weight files of a checkpoint, and which of them each tensor lies in: safetensors or PyTorch, one file or several
-//! with an index.
+//! with an index; or a GGUF file.
 
 mod pickled;
 mod safetensors;
@@ -15,6 +15,7 @@ use self::safetensors::Safetensors;
 use crate::checkpoint::TensorView;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::file::{self, Content, Stretch};
+use crate::gguf::GgufWeights;
 use crate::pickle::shorten;
 use crate::{Result, codes, index};
 
@@ -49,6 +50,7 @@ pub(crate) struct Weights {
 enum Shard {
     Safetensors(Safetensors),
     Pickle(Box<Pickled>),
+    Gguf(Box<GgufWeights>),
 }
 
 /// What an index leads to.
@@ -87,6 +89,16 @@ impl Weights {
     pub fn in_memory(root: &Path, bytes: Vec<u8>) -> Result<Weights> {
         let file = Safetensors::new(root.join(SAFETENSORS), Content::Held(bytes))?;
         Ok(Weights::single(Shard::Safetensors(file)))
+    }
+
+    /// Those of a GGUF file.
+    pub fn gguf(weights: GgufWeights) -> Weights {
+        Weights::single(Shard::Gguf(Box::new(weights)))
+    }
+
+    /// Whether they are those of a GGUF file.
+    pub fn is_gguf(&self) -> bool {
+        matches!(self.shards.as_slice(), [Shard::Gguf(_)])
     }
 
     fn single(shard: Shard) -> Weights {
@@ -164,6 +176,15 @@ impl Weights {
         match self.shard(name)? {
             Shard::Safetensors(file) => file.tensor(name),
             Shard::Pickle(file) => file.tensor(name),
+            Shard::Gguf(weights) => weights.tensor(name),
+        }
+    }
+
+    /// One tensor by name as it lies in its file.
+    pub fn stored(&self, name: &str) -> Option<TensorView<'_>> {
+        match self.shard(name)? {
+            Shard::Gguf(weights) => weights.file().tensor(name),
+            _ => self.tensor(name),
         }
     }
 
@@ -179,7 +200,7 @@ impl Weights {
     pub fn span(&self, name: &str) -> Option<Range<usize>> {
         match self.shard(name)? {
             Shard::Safetensors(file) => file.span(name),
-            Shard::Pickle(_) => None,
+            Shard::Pickle(_) | Shard::Gguf(_) => None,
         }
     }
 
@@ -188,6 +209,7 @@ impl Weights {
         match self.shard(name)? {
             Shard::Safetensors(file) => file.place(name),
             Shard::Pickle(file) => file.place(name),
+            Shard::Gguf(weights) => weights.file().place(name),
         }
     }
 
@@ -215,6 +237,7 @@ impl Shard {
         match self {
             Shard::Safetensors(file) => file.path(),
             Shard::Pickle(file) => file.path(),
+            Shard::Gguf(weights) => weights.file().path(),
         }
     }
 
@@ -222,6 +245,7 @@ impl Shard {
         match self {
             Shard::Safetensors(file) => file.content(),
             Shard::Pickle(file) => file.content(),
+            Shard::Gguf(weights) => weights.file().content(),
         }
     }
 
@@ -229,6 +253,7 @@ impl Shard {
         match self {
             Shard::Safetensors(file) => Box::new(file.names()),
             Shard::Pickle(file) => Box::new(file.names()),
+            Shard::Gguf(weights) => Box::new(weights.file().names()),
         }
     }
 }

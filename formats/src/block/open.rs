@@ -129,6 +129,7 @@ fn resolve(
         draft_vocab_size: description.draft_vocab_size,
         vocab_size: description.vocab_size,
         repair: resolver.foreign(),
+        offsets: false,
         place: checkpoint.weights_place(),
     };
     let map = maps.resolve(&mut resolver.problems, &mut resolver.decisions);

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::ConvertRequest;
+use super::{ConvertRequest, Target};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
 
@@ -18,6 +18,17 @@ pub(super) fn check(request: &ConvertRequest) -> Vec<Diagnostic> {
     );
     if problems.is_empty() {
         problems.extend(occupied(&request.output, request.force));
+    }
+    if is_gguf_file(&request.output) && request.target != Target::Gguf {
+        let title = format!(
+            "the output is named as a GGUF file, but the {} layout is a directory",
+            request.target
+        );
+        problems.push(
+            Diagnostic::error(codes::USAGE, title)
+                .at(Place::file(&request.output))
+                .help("pass `--to gguf`, or name the output otherwise"),
+        );
     }
     problems
 }
@@ -62,6 +73,9 @@ pub(crate) fn occupied(output: &Path, force: bool) -> Option<Diagnostic> {
         return Some(problem.help("choose another output, or pass `--force` to replace it"));
     }
     if !metadata.is_dir() {
+        if metadata.is_file() && is_gguf_file(output) {
+            return None;
+        }
         return Some(problem.note("it is not a directory, so `--force` does not replace it"));
     }
     // `--force` replaces a checkpoint, not whatever else a mistyped path may lead to.
@@ -77,10 +91,17 @@ pub(crate) fn occupied(output: &Path, force: bool) -> Option<Diagnostic> {
         let name = nested.file_name().to_string_lossy().into_owned();
         return Some(problem.note(format!("it holds a directory, `{name}`, so it is more than a head; `--force` does not replace it")));
     }
-    if !entries.is_empty() && !output.join("config.json").exists() {
+    let only_gguf = entries.len() == 1 && entries.iter().all(|entry| is_gguf_file(&entry.path()));
+    if !entries.is_empty() && !only_gguf && !output.join("config.json").exists() {
         return Some(problem.note("it holds files but no `config.json`, so it is no checkpoint; `--force` does not replace it"));
     }
     None
+}
+
+/// Whether a path names one file for llama.cpp rather than a directory.
+pub(super) fn is_gguf_file(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "gguf")
 }
 
 /// The directory that the output is created in.

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::{ConvertRequest, Draft, Row, Sources, Target, cast, provenance};
 use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Place};
+use crate::gguf::Metadata;
 use crate::head::Dropped;
 use crate::speculator::{Description, Speculator};
 use crate::verifier::{FloatType, VerifierFacts};
@@ -31,6 +32,8 @@ pub struct Plan {
     pub(super) dropped: Vec<Dropped>,
     pub(super) decisions: Vec<Decision>,
     pub(super) config: Map<String, Value>,
+    /// Metadata of a GGUF file, where one is written.
+    pub(super) metadata: Option<Metadata>,
 }
 
 /// What was written.
@@ -71,7 +74,12 @@ impl Plan {
                 verifier: verifier.as_ref(),
             };
             let place = speculator.checkpoint().weights_place();
-            let cast = cast::rows(&mut draft.rows, stored(dtype), &sources, &place)?;
+            // llama.cpp takes vectors in single precision only, and they are that already.
+            let vectors = |row: &Row| request.target == Target::Gguf && row.shape.len() == 1;
+            draft.rows.sort_by_key(|row| !vectors(row));
+            let first = draft.rows.partition_point(vectors);
+            let rows = draft.rows.get_mut(first..).unwrap_or_default();
+            let cast = cast::rows(rows, stored(dtype), &sources, &place)?;
             draft.decisions.extend(cast);
         }
         unaccounted(&speculator, &draft)?;
@@ -95,6 +103,7 @@ impl Plan {
             dropped: draft.dropped,
             decisions: draft.decisions,
             config: draft.config,
+            metadata: None,
         })
     }
 
@@ -128,7 +137,8 @@ impl Plan {
         &self.description
     }
 
-    /// The `config.json` that will be written, without the digests of the source files.
+    /// The `config.json` that will be written, without the digests of the source files; for a GGUF file, which has none, the
+    /// record of the conversion alone.
     #[must_use]
     pub fn config(&self) -> &Map<String, Value> {
         &self.config

@@ -4,6 +4,7 @@ mod foreign;
 #[cfg(unix)]
 mod links;
 mod round_trips;
+mod to_gguf;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{ConvertReport, Plan, Row, config, output, provenance};
+use super::{ConvertReport, Plan, Row, config, gguf, output, provenance};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::digest;
+use crate::gguf::{Header, Metadata};
 use crate::options::ReadOptions;
 use crate::speculator::Speculator;
 use crate::{Checkpoint, Result, codes};
@@ -47,11 +48,21 @@ impl Plan {
             .tempdir_in(&parent)
             .map_err(|error| failed(&error))?;
         // A directory of its own inside gets the permissions of the user's umask.
-        let finished = scratch.path().join("head");
+        let mut finished = scratch.path().join("head");
         fs_err::create_dir(&finished).map_err(|error| failed(&error))?;
-        let (bytes, config) = self.write_weights(&finished, progress)?;
-        fs_err::write(finished.join("config.json"), config::text(&config))
-            .map_err(|error| failed(&error))?;
+        let bytes = if let Some(metadata) = &self.metadata {
+            let file = finished.join(gguf::FILE);
+            let bytes = self.write_gguf(&file, metadata, progress)?;
+            if output::is_gguf_file(&self.output) {
+                finished = file;
+            }
+            bytes
+        } else {
+            let (bytes, config) = self.write_weights(&finished, progress)?;
+            fs_err::write(finished.join("config.json"), config::text(&config))
+                .map_err(|error| failed(&error))?;
+            bytes
+        };
         self.read_back(&finished)?;
         output::publish(
             &finished,
@@ -76,6 +87,34 @@ impl Plan {
         directory: &Path,
         progress: Progress<'_>,
     ) -> Result<(u64, Map<String, Value>)> {
+        let path = directory.join("model.safetensors");
+        let header = self.header();
+        self.with_digests(|| self.write_tensors(&path, &header, |_| &[], progress))
+    }
+
+    /// A GGUF file, and beside the writing the digests of the source; gives its size.
+    fn write_gguf(&self, path: &Path, metadata: &Metadata, progress: Progress<'_>) -> Result<u64> {
+        let mut config = self.config.clone();
+        gguf::zero_digests(&mut config);
+        let first = gguf::header(self, metadata, &config)?;
+        let (bytes, config) = self
+            .with_digests(|| self.write_tensors(path, &first.bytes, Header::padding, progress))?;
+        let last = gguf::header(self, metadata, &config)?;
+        if last.bytes.len() == first.bytes.len() {
+            let written = fs_err::OpenOptions::new()
+                .write(true)
+                .open(path)
+                .and_then(|mut file| file.write_all(&last.bytes));
+            written.map_err(|error| output::unwritable(&self.output, &error))?;
+        }
+        Ok(bytes)
+    }
+
+    /// Writes, and beside it takes the digests of the source; gives what writing gives, and the whole config.
+    fn with_digests(
+        &self,
+        write: impl FnOnce() -> Result<u64>,
+    ) -> Result<(u64, Map<String, Value>)> {
         let used = provenance::used(self.speculator.checkpoint(), &self.rows);
         let stop = AtomicBool::new(false);
         let (written, digests) = std::thread::scope(|scope| {
@@ -84,7 +123,7 @@ impl Plan {
                     .map(|(_, bytes)| digest::blake3_until(*bytes, &stop))
                     .collect()
             });
-            let written = self.write_tensors(&directory.join("model.safetensors"), progress);
+            let written = write();
             if written.is_err() {
                 stop.store(true, Ordering::Relaxed);
             }
@@ -98,15 +137,21 @@ impl Plan {
         Ok((written?, config))
     }
 
-    /// `model.safetensors`, straight from the source's mapping; gives its size.
-    fn write_tensors(&self, path: &Path, progress: Progress<'_>) -> Result<u64> {
-        let header = self.header();
+    /// Header and tensors, straight from the source's mapping, each followed by the padding for its length; gives the size
+    /// of the file.
+    fn write_tensors(
+        &self,
+        path: &Path,
+        header: &[u8],
+        padding: impl Fn(u64) -> &'static [u8],
+        progress: Progress<'_>,
+    ) -> Result<u64> {
         let total = self.total_bytes();
         let sources = self.sources();
-        let (mut done, mut stopped) = (0, false);
+        let (mut done, mut padded, mut stopped) = (0, 0, false);
         let mut write = || -> std::io::Result<()> {
             let mut file = fs_err::File::create_new(path)?;
-            file.write_all(&header)?;
+            file.write_all(header)?;
             for row in &self.rows {
                 sources.write(row, CHUNK, &mut file, &mut |length| {
                     done += length as u64;
@@ -116,11 +161,14 @@ impl Plan {
                     }
                     Ok(())
                 })?;
+                let zeros = padding(row.bytes);
+                file.write_all(zeros)?;
+                padded += zeros.len() as u64;
             }
             Ok(())
         };
         match write() {
-            Ok(()) => Ok(header.len() as u64 + total),
+            Ok(()) => Ok(header.len() as u64 + total + padded),
             Err(_) if stopped => Err(Diagnostic::error(
                 codes::OUTPUT_UNWRITABLE,
                 "the conversion was interrupted",
@@ -190,7 +238,7 @@ impl Plan {
     /// places all over it, which is enough to find an offset or a length that is wrong, and nothing else can be.
     fn is_written(&self, row: &Row, written: &Checkpoint) -> bool {
         let Some(view) = written
-            .tensor(&row.destination)
+            .stored(&row.destination)
             .filter(|view| view.dtype == row.dtype && view.shape == row.shape)
         else {
             return false;

@@ -13,6 +13,7 @@ use crate::codes;
 use crate::config::Section;
 use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Place};
+use crate::gguf;
 use crate::speculator::{self, Algorithm};
 
 /// A source tensor that is left out, and why that is right.
@@ -69,6 +70,9 @@ const PREFIXES: [&str; 3] = ["module.", "draft_model.", "model."];
 
 /// Recognizes the layout, or says what the checkpoint is instead.
 pub(crate) fn recognize(checkpoint: &Checkpoint) -> Result<Recognized, Vec<Diagnostic>> {
+    if checkpoint.is_gguf() {
+        return Ok(in_gguf(checkpoint));
+    }
     let root = checkpoint.config().root();
     let algorithm = speculator::algorithm(checkpoint)?;
     if !matches!(algorithm, Algorithm::Eagle3 | Algorithm::PEagle) {
@@ -133,6 +137,32 @@ pub(crate) fn recognize(checkpoint: &Checkpoint) -> Result<Recognized, Vec<Diagn
         .push(Decision::settled("layout", origin.name(), evidence(origin)));
     recognized.rename(checkpoint, &names)?;
     Ok(recognized)
+}
+
+/// A GGUF file holds a head of one kind only, or it would not have been opened.
+fn in_gguf(checkpoint: &Checkpoint) -> Recognized {
+    let mut recognized = Recognized {
+        layout: Layout::Gguf,
+        origin: Origin::Speculators,
+        names: BTreeMap::new(),
+        dropped: Vec::new(),
+        decisions: Vec::new(),
+    };
+    for name in checkpoint.names() {
+        if name == gguf::ROPE_FACTORS {
+            recognized.dropped.push(Dropped {
+                name: name.to_owned(),
+                reason: "the rotary frequencies follow from the config".to_owned(),
+            });
+            continue;
+        }
+        // A name that is not known stays as it is, and is found to be of no part of the head.
+        let canonical = gguf::canonical(name).unwrap_or(name);
+        recognized
+            .names
+            .insert(canonical.to_owned(), name.to_owned());
+    }
+    recognized
 }
 
 /// The names of a checkpoint in the speculators layout: its own, without what carries nothing of the head.

@@ -142,7 +142,8 @@ impl<'a> Resolver<'a> {
     }
 
     pub fn foreign(&self) -> bool {
-        self.recognized.layout != Layout::Speculators
+        // The config of a GGUF file is put together in the speculators spelling, and says as much.
+        !matches!(self.recognized.layout, Layout::Speculators | Layout::Gguf)
     }
 
     pub fn contradiction(&mut self, key: &str, title: String) -> &mut Diagnostic {
@@ -164,14 +165,16 @@ fn resolve(
 ) -> Result<Resolved> {
     let root = checkpoint.config().root();
     let decoder = match recognized.layout {
-        Layout::Speculators => root.section("transformer_layer_config")?.ok_or_else(|| {
-            Diagnostic::error(
-                codes::CONFIG_KEY_MISSING,
-                "`transformer_layer_config` is missing",
-            )
-            .at(root.place("speculators_model_type"))
-            .note("it holds the sizes of the draft layers")
-        })?,
+        Layout::Speculators | Layout::Gguf => {
+            root.section("transformer_layer_config")?.ok_or_else(|| {
+                Diagnostic::error(
+                    codes::CONFIG_KEY_MISSING,
+                    "`transformer_layer_config` is missing",
+                )
+                .at(root.place("speculators_model_type"))
+                .note("it holds the sizes of the draft layers")
+            })?
+        }
         _ => root.clone(),
     };
     let mut resolver = Resolver {
@@ -229,6 +232,7 @@ fn resolve(
         draft_vocab_size: description.draft_vocab_size,
         vocab_size: description.vocab_size,
         repair: resolver.foreign(),
+        offsets: recognized.layout == Layout::Gguf,
         place: checkpoint.weights_place(),
     };
     // A misshaped or missing `lm_head` leaves the number of draft tokens in doubt, and then the maps are not to blame.

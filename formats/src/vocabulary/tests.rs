@@ -44,6 +44,7 @@ impl Case {
             draft_vocab_size: 4,
             vocab_size: 8,
             repair: self.repair,
+            offsets: false,
             place: Place::file(path),
         };
         let (mut problems, mut decisions) = (Vec::new(), Vec::new());

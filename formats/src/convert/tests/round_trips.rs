@@ -50,7 +50,7 @@ fn aux_layers() -> impl Strategy<Value = Vec<usize>> {
     prop_oneof![Just(vec![2, 4, 5]), any]
 }
 
-fn head() -> impl Strategy<Value = HeadDescription> {
+pub(super) fn head() -> impl Strategy<Value = HeadDescription> {
     // The unusual is made rare, or no generated head would have nothing unusual.
     let rare = || prop::bool::weighted(0.1);
     let sizes = (
@@ -157,7 +157,7 @@ fn config(head: &HeadDescription) -> Value {
     })
 }
 
-fn written(head: &HeadDescription) -> TinyHead {
+pub(super) fn written(head: &HeadDescription) -> TinyHead {
     let mut tiny = TinyHead {
         config: config(head),
         tensors: BTreeMap::new(),
