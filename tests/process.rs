@@ -331,3 +331,100 @@ fn an_interrupt_leaves_nothing_behind() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(is_empty(&goal));
 }
+
+/// A report goes to its file whole or not at all, and the log has a line for each checkpoint.
+#[test]
+fn a_validation_report_is_written_whole_and_not_over_another() {
+    let directory = TempDir::new().unwrap();
+    let report = directory.path().join("report.xml");
+    let arguments = [
+        "validate",
+        "fixtures/broken/sound",
+        "fixtures/broken/S305-absolute",
+        "--format",
+        "junit",
+        "--output",
+        report.to_str().unwrap(),
+    ];
+    let output = speculators().args(arguments).assert().code(1);
+    let output = output.get_output();
+    assert!(output.stdout.is_empty());
+    let log = String::from_utf8(output.stderr.clone()).unwrap();
+    let lines: Vec<&str> = log.lines().collect();
+    assert!(lines[0].starts_with("fixtures/broken/sound: valid"));
+    assert!(lines[1].starts_with("fixtures/broken/S305-absolute: not valid"));
+    assert_eq!(lines.len(), 2);
+    let written = fs_err::read_to_string(&report).unwrap();
+    assert!(written.starts_with("<?xml") && written.ends_with("</testsuites>\n"));
+    assert!(trouble(&arguments).contains("S108"));
+    assert_eq!(fs_err::read_to_string(&report).unwrap(), written);
+    let forced = [&arguments[..], &["--force"]].concat();
+    speculators().args(forced).assert().code(1);
+    let nowhere = directory.path().join("no/such/report.xml");
+    let stderr = trouble(&[
+        "validate",
+        "fixtures/broken/sound",
+        "--output",
+        nowhere.to_str().unwrap(),
+    ]);
+    assert!(stderr.contains("S109"), "{stderr}");
+}
+
+#[test]
+fn codes_that_do_not_exist_or_contradict_are_usage_errors() {
+    let validate = ["validate", "fixtures/broken/sound"];
+    let stderr = trouble(&[&validate[..], &["--deny", "S999"]].concat());
+    assert!(
+        stderr.contains("`S999` is not a diagnostic code"),
+        "{stderr}"
+    );
+    let stderr = trouble(&[&validate[..], &["--allow", "warnings"]].concat());
+    assert!(
+        stderr.contains("`warnings` is not a diagnostic code"),
+        "{stderr}"
+    );
+    let both = ["--deny", "S405,warnings", "--allow", "S404,S405"];
+    let stderr = trouble(&[&validate[..], &both].concat());
+    assert!(
+        stderr.contains("S001") && stderr.contains("S405 is both"),
+        "{stderr}"
+    );
+}
+
+/// Ctrl-C while the values are read: status 130, and the report was never there.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_validation_leaves_no_report() {
+    use std::process::{Command as Process, Stdio};
+    let directory = TempDir::new().unwrap();
+    let goal = directory.path().join("goal");
+    fs_err::create_dir_all(&goal).unwrap();
+    // The same checkpoint again and again takes far longer than the interrupt to arrive.
+    let heads = std::iter::repeat_n("fixtures/heads/speculators", 20_000);
+    let mut child = Process::new(assert_cmd::cargo::cargo_bin!("speculators"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .arg("validate")
+        .args(heads)
+        .arg("--output")
+        .arg(goal.join("report.txt"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while is_empty(&goal) {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "ended before the interrupt"
+        );
+        std::thread::yield_now();
+    }
+    assert!(
+        Process::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(is_empty(&goal));
+}

@@ -157,12 +157,12 @@ impl Checkpoint {
         self.weights.is_gguf()
     }
 
-    /// Reads every value of a floating-point tensor, as [`scan::scan`] does, but out of its file instead of the mapping,
-    /// which is faster where nobody else needs the mapping.
+    /// Reads the values in a range of bytes of a floating-point tensor, as [`scan::scan`] does for all of them, but out of
+    /// its file instead of the mapping, which is faster where nobody else needs the mapping.
     #[must_use]
-    pub fn scan(&self, name: &str) -> Option<TensorScan> {
+    pub(crate) fn scan(&self, name: &str, range: Range<usize>) -> Option<TensorScan> {
         let tensor = self.tensor(name)?;
-        scan::scan_stretch(tensor.dtype, self.weights.stretch(&tensor))
+        scan::scan_stretch(tensor.dtype, self.weights.stretch(&tensor).cut(range))
     }
 
     /// Where a tensor lies in its file; nothing where the file is not safetensors.

@@ -1,7 +1,7 @@
 //! The table of diagnostic codes: one row each, the source of `speculators explain` and of `docs/errors.md`.
 //!
 //! Families: S0xx command and run configuration · S1xx files · S2xx tensors · S3xx vocabulary maps ·
-//! S4xx head against verifier and serving configuration · S5xx Hub · S6xx device · S7xx data.
+//! S4xx head against verifier and serving configuration · S5xx serving with a runtime · S6xx device · S7xx data.
 
 use std::fmt::Write;
 use std::str::FromStr;
@@ -373,6 +373,32 @@ codes! {
          draft with it from the verifier's directory and build it by the verifier's config, so that a layer of another \
          build does not load there, and cannot be put back with `stitch-mtp`.\n\n\
          Pass the verifier the layer was taken from.";
+    RUNTIME_KIND = 501, "the runtime does not serve this kind of checkpoint",
+        "A runtime finds out what it was given by a few keys of the config, or by the file itself. This checkpoint is of \
+         a kind, or in a layout, that the runtime named by `--for` does not know: it stops at once, or takes the head \
+         for something else.\n\n\
+         Convert the head to a layout the runtime reads, or serve it with another runtime. The finding names the \
+         conversion where there is one.";
+    RUNTIME_ASSUMES = 502, "the runtime takes something for granted",
+        "The config does not say, or says it where the runtime does not look, and so the runtime goes by a default or by \
+         the verifier. As information, what it takes is right for this head. As a warning, the head was made with \
+         something else, or nothing tells: it loads without a word and accepts few tokens.\n\n\
+         Write the key the finding names where the runtime reads it. `speculators convert` writes all of them.";
+    RUNTIME_CONFIG = 503, "the runtime stops at a value of the config",
+        "A key that the runtime has no default for is missing, or its value is one the runtime has no code for, or the \
+         sizes it computes from the config are not those of the tensors.\n\n\
+         Where the key is only badly written, the finding says what to write. Where the head has a feature that the \
+         runtime lacks, no config helps: serve it with another runtime.";
+    RUNTIME_TENSOR = 504, "the runtime has no place for a tensor",
+        "Tensors are loaded by name. The runtime makes room for the names that follow from the config, and this one is \
+         not among them. vLLM stops at such a tensor; SGLang skips it and runs a head that lacks a part. A name that is \
+         looked for and not found is worse still, because memory keeps whatever it held.\n\n\
+         Convert the head, which gives each tensor the name that is looked for, or set the flag the finding names.";
+    RUNTIME_VERIFIER = 505, "the verifier the config names cannot be loaded from here",
+        "A runtime that is given the head alone loads the verifier named by `speculators_config.verifier.name_or_path`. \
+         The name is missing, or is a path on another machine.\n\n\
+         Correct the name, or give the runtime both: the verifier as the model and the head as an option. The report \
+         shows the command.";
     TOKENIZER = 701, "the tokenizer or chat template cannot be used",
         "`tokenizer.json` is missing, cannot be parsed or uses a part this version lacks, or the chat template fails \
          for the given messages. Prompts cannot be turned into token ids without it.\n\n\
@@ -399,12 +425,13 @@ pub fn explain(code: Code) -> Option<&'static Explanation> {
 }
 
 /// The first number of each family and what the family is about.
-const FAMILIES: &[(u16, &str)] = &[
+pub const FAMILIES: &[(u16, &str)] = &[
     (0, "Command"),
     (100, "Files"),
     (200, "Tensors"),
     (300, "Vocabulary maps"),
     (400, "Head against verifier and serving configuration"),
+    (500, "Serving with a runtime"),
     (700, "Prompts"),
 ];
 

@@ -43,6 +43,16 @@ impl<'a> Stretch<'a> {
         self.data.len()
     }
 
+    /// Only those in a range.
+    pub fn cut(self, range: Range<usize>) -> Stretch<'a> {
+        Stretch {
+            origin: self
+                .origin
+                .map(|(file, begin)| (file, begin + range.start as u64)),
+            data: self.data.get(range).unwrap_or_default(),
+        }
+    }
+
     /// A part of them: read into the buffer if they lie in a file, else where they are.
     pub fn part<'b>(&'b self, range: Range<usize>, buffer: &'b mut Vec<u8>) -> &'b [u8] {
         let part = self.data.get(range.clone()).unwrap_or_default();

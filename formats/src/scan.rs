@@ -42,7 +42,7 @@ impl TensorScan {
     }
 
     /// Joins the scan of the chunk that follows.
-    fn followed_by(self, next: TensorScan) -> TensorScan {
+    pub(crate) fn followed_by(self, next: TensorScan) -> TensorScan {
         if self.elements == 0 {
             return next;
         }
@@ -58,7 +58,8 @@ impl TensorScan {
         }
     }
 
-    const EMPTY: TensorScan = TensorScan {
+    /// The scan of no values.
+    pub(crate) const EMPTY: TensorScan = TensorScan {
         elements: 0,
         nan: 0,
         infinite: 0,
@@ -66,6 +67,14 @@ impl TensorScan {
         all_zero: false,
         all_ones: false,
     };
+}
+
+/// Whether the tensor is of a dtype whose values are looked at.
+pub(crate) fn is_scanned(tensor: &TensorView<'_>) -> bool {
+    matches!(
+        tensor.dtype,
+        Dtype::BF16 | Dtype::F16 | Dtype::F32 | Dtype::F64
+    )
 }
 
 /// Reads every value of a floating-point tensor, on all cores; nothing for other dtypes.

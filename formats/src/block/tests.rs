@@ -6,6 +6,8 @@ use crate::testing::{DRAFT, HIDDEN, Scratch, TinyHead, VOCABULARY, verifier_conf
 use crate::{ConfigFile, Diagnostic, Result, VerifierConfig};
 
 pub(crate) mod foreign;
+mod hostile;
+mod judged;
 
 /// A head of the speculators layout with one layer that reads two states, of the whole vocabulary.
 pub(crate) fn speculators(algorithm: &str) -> TinyHead {

@@ -56,7 +56,7 @@ pub(super) fn draft(head: &BlockHead, target: Target, job: &Job<'_>) -> Result<D
     drop_config_keys(head.checkpoint.config(), &mut draft.decisions);
     draft.config = match target {
         Target::Speculators => speculators(head, &description, job),
-        _ => zlab(head, &description, job),
+        _ => zlab(head, &description, target, job),
     };
     draft.description = Description::Block(description);
     Ok(draft)
@@ -229,7 +229,12 @@ fn speculators(
 }
 
 /// The `config.json` of z-lab: that of the decoder, with a `dflash_config` inside.
-fn zlab(head: &BlockHead, description: &BlockDescription, job: &Job<'_>) -> Map<String, Value> {
+fn zlab(
+    head: &BlockHead,
+    description: &BlockDescription,
+    target: Target,
+    job: &Job<'_>,
+) -> Map<String, Value> {
     let mut value = decoder(head, description, job);
     let parameters = description.rope.to_parameters();
     let mut scaling = parameters.clone();
@@ -268,6 +273,18 @@ fn zlab(head: &BlockHead, description: &BlockDescription, job: &Job<'_>) -> Map<
         method["markov_head_type"] = json!(markov_head_type);
         method["enable_confidence_head"] = json!(enable_confidence_head);
         method["confidence_head_with_markov"] = json!(confidence_head_with_markov);
+        if target == Target::SgLang {
+            // It takes the class of the release it first served, and the parts from the top.
+            value["architectures"] = json!(["Qwen3DSparkModel"]);
+            for key in [
+                "markov_rank",
+                "markov_head_type",
+                "enable_confidence_head",
+                "confidence_head_with_markov",
+            ] {
+                value[key] = method[key].clone();
+            }
+        }
     }
     value["dflash_config"] = method;
     config::object(value)

@@ -1,5 +1,6 @@
 //! Findings about an MTP head that opens but may not serve: its values, its config, and the verifier it belongs to.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::decoder::{Decoder, Reader};
@@ -14,11 +15,15 @@ use crate::options::ReadOptions;
 use crate::validate::values::{self, Scanned};
 
 /// Reads the values of the head's own tensors; the rest of a verifier is not looked at.
-pub(crate) fn scan(head: &MtpHead) -> Vec<Scanned<'_>> {
-    let names = head.tensors.values();
-    names
-        .filter_map(|name| Some((head.checkpoint.tensor(name)?, head.checkpoint.scan(name)?)))
-        .collect()
+pub(crate) fn scan<'a>(
+    head: &'a MtpHead,
+    step: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+) -> ControlFlow<(), Vec<Scanned<'a>>> {
+    let tensors = head
+        .tensors
+        .values()
+        .filter_map(|name| head.checkpoint.tensor(name));
+    values::scan_tensors(&head.checkpoint, tensors, step)
 }
 
 /// Findings about values.

@@ -2,12 +2,19 @@ mod convert;
 mod stitch;
 
 use serde_json::json;
+use std::ops::ControlFlow;
 
 use super::testing::{EXPERTS, TinyMtp, mlp_of};
 use super::*;
 use crate::codes::{self, Code};
 use crate::diagnostic::Diagnostic;
 use crate::testing::Scratch;
+
+/// Findings about its values.
+fn values(head: &MtpHead) -> Vec<Diagnostic> {
+    let scanned = judge::scan(head, &mut |_, _| ControlFlow::Continue(()));
+    judge::values(head, &scanned.continue_value().unwrap())
+}
 
 fn open(tiny: &TinyMtp) -> Result<MtpHead> {
     let scratch = Scratch::new();
@@ -281,7 +288,7 @@ fn a_norm_at_its_start_is_told_by_what_the_family_starts_from() {
                 let mut tiny = tiny.clone();
                 tiny.fill(name, &[16], value);
                 let head = open(&tiny).unwrap();
-                codes_of(&judge::values(&head, &judge::scan(&head)))
+                codes_of(&values(&head))
             };
             assert_eq!(judged(start), [codes::NORM_UNTRAINED.0], "{family}");
             assert!(judged(other).is_empty(), "{family}");
@@ -294,7 +301,7 @@ fn bad_values_are_found_in_the_head_and_not_in_its_verifier() {
     let mut tiny = TinyMtp::verifier(MtpFamily::Qwen3Next);
     tiny.fill("lm_head.weight", &[32, 16], f32::NAN);
     let head = open(&tiny).unwrap();
-    assert!(judge::values(&head, &judge::scan(&head)).is_empty());
+    assert!(values(&head).is_empty());
     let mut tiny = TinyMtp::speculators(MtpFamily::Qwen3Next);
     tiny.fill(
         "mtp_layers.0.mlp.experts.down_proj",
@@ -303,7 +310,7 @@ fn bad_values_are_found_in_the_head_and_not_in_its_verifier() {
     );
     tiny.fill("mtp_layers.0.mlp.gate.weight", &[EXPERTS, 16], 0.0);
     let head = open(&tiny).unwrap();
-    let found = judge::values(&head, &judge::scan(&head));
+    let found = values(&head);
     assert_eq!(
         codes_of(&found),
         [codes::TENSOR_NON_FINITE.0, codes::TENSOR_ALL_ZERO.0]
@@ -319,10 +326,7 @@ fn an_expert_of_zeros_is_found_by_its_number() {
     bytes[expert..2 * expert].fill(0);
     tiny.put(name, safetensors::Dtype::BF16, &[EXPERTS, 8, 16], bytes);
     let head = open(&tiny).unwrap();
-    let found = only(
-        judge::values(&head, &judge::scan(&head)),
-        codes::TENSOR_ALL_ZERO,
-    );
+    let found = only(values(&head), codes::TENSOR_ALL_ZERO);
     assert!(found.title.contains("expert 1 of 3"), "{}", found.title);
 }
 
@@ -332,7 +336,7 @@ fn what_no_program_reads_is_a_warning_and_a_missing_number_of_steps_an_error() {
     tiny.fill("verifier_lm_head.weight", &[32, 16], f32::NAN);
     let head = open(&tiny).unwrap();
     // The NaN of a matrix that is left out is no trouble of the head's.
-    assert!(judge::values(&head, &judge::scan(&head)).is_empty());
+    assert!(values(&head).is_empty());
     let found = only(judge::config(&head), codes::TENSOR_UNEXPECTED);
     assert_eq!(found.level, crate::Level::Warning);
     assert!(found.title.contains("1024 bytes"), "{}", found.title);

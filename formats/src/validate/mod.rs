@@ -2,21 +2,28 @@
 //!
 //! Whatever keeps a head from being opened is found by [`Head::open`] and [`Checkpoint::open`]; here it is joined with
 //! what only a look at the values, at both vocabulary maps and at the verifier can tell. Everything is looked at in one
-//! run: where the head cannot be opened, its values and its serving configuration still are.
+//! run: where the head cannot be opened, its values and its serving configuration still are. For one particular runtime,
+//! [`runtime`] says more.
 
 mod block;
 mod maps;
 mod pairing;
+mod policy;
+pub mod runtime;
 mod serving;
+#[cfg(test)]
+mod tests;
 pub(crate) mod values;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::block::BlockHead;
 use crate::checkpoint::Checkpoint;
-use crate::codes;
+use crate::codes::{self, Code};
+use crate::config::ConfigFile;
 use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Level};
 use crate::head::{Head, Layout};
@@ -25,6 +32,9 @@ use crate::options::ReadOptions;
 use crate::speculator::{Algorithm, Description, Speculator};
 use crate::verifier::VerifierConfig;
 use crate::weights;
+
+pub use policy::Silenced;
+use runtime::{Runtime, RuntimeReport, Subject};
 
 /// What to look at, and how strictly.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +45,12 @@ pub struct ValidateOptions {
     pub skip_values: bool,
     /// How the head is read where its config leaves something open.
     pub read: ReadOptions,
+    /// Codes of which every finding is an error.
+    pub deny: Vec<Code>,
+    /// Codes whose findings are counted and not reported. A head that cannot be opened does not become valid by it.
+    pub allow: Vec<Code>,
+    /// The runtime that is to serve the head.
+    pub runtime: Option<Runtime>,
 }
 
 /// The answer.
@@ -58,6 +74,31 @@ impl Verdict {
             Verdict::NotValid => 1,
             Verdict::CouldNotTell => 2,
         }
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Valid => "valid",
+            Verdict::NotValid => "not valid",
+            Verdict::CouldNotTell => "could not tell",
+        }
+    }
+
+    /// The verdict on several checkpoints: one that is known to be bad outweighs one that could not be judged, and that
+    /// outweighs any number of good ones.
+    #[must_use]
+    pub fn worst(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
+        let rank = |verdict: &Verdict| match verdict {
+            Verdict::Valid => 0,
+            Verdict::CouldNotTell => 1,
+            Verdict::NotValid => 2,
+        };
+        verdicts
+            .into_iter()
+            .max_by_key(rank)
+            .unwrap_or(Verdict::Valid)
     }
 }
 
@@ -86,6 +127,12 @@ pub struct ValidationReport {
     pub tensors_scanned: usize,
     /// Bytes of those.
     pub bytes_scanned: u64,
+    /// What is to be expected of the runtime that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<RuntimeReport>,
+    /// How many findings of which codes are not listed, because they are allowed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub silenced: Vec<Silenced>,
     /// Findings, errors first, causes before consequences.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -108,7 +155,27 @@ pub fn validate(
     verifier: Option<&Path>,
     options: &ValidateOptions,
 ) -> ValidationReport {
-    let mut report = ValidationReport {
+    let mut report = empty(dir, verifier);
+    // Nobody breaks it off.
+    let _ = judge(options, &mut |_, _| ControlFlow::Continue(()), &mut report);
+    report
+}
+
+/// The same, told of its progress: `step` is given the bytes of weights that were read and those that will be, and
+/// breaks it off. Nothing is known of a head of which not all was looked at.
+pub fn validate_until(
+    dir: &Path,
+    verifier: Option<&Path>,
+    options: &ValidateOptions,
+    step: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+) -> Option<ValidationReport> {
+    let mut report = empty(dir, verifier);
+    let ended = judge(options, step, &mut report);
+    ended.is_continue().then_some(report)
+}
+
+fn empty(dir: &Path, verifier: Option<&Path>) -> ValidationReport {
+    ValidationReport {
         schema: "speculators.validate/1",
         verdict: Verdict::Valid,
         path: dir.to_path_buf(),
@@ -120,25 +187,39 @@ pub fn validate(
         tensors: 0,
         tensors_scanned: 0,
         bytes_scanned: 0,
+        runtime: None,
+        silenced: Vec::new(),
         diagnostics: Vec::new(),
-    };
+    }
+}
+
+fn judge(
+    options: &ValidateOptions,
+    step: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    report: &mut ValidationReport,
+) -> ControlFlow<()> {
+    let (dir, verifier) = (report.path.clone(), report.verifier.clone());
+    let verifier = verifier.as_deref();
     let (config, mut about_verifier) = match verifier.map(VerifierConfig::read).transpose() {
         Ok(config) => (config, Vec::new()),
         Err(found) => (None, found),
     };
-    match Speculator::open(dir, config.as_ref(), &options.read) {
+    let pair = config.as_ref().zip(verifier);
+    match Speculator::open(&dir, config.as_ref(), &options.read) {
         Ok(speculator) => {
+            let checkpoint = speculator.checkpoint();
             if let Speculator::Mtp(head) = &speculator {
-                about_verifier = judge_mtp(head, verifier, options, &mut report);
+                about_verifier = judge_mtp(head, verifier, options, step, report)?;
             } else {
-                judge_contents(speculator.checkpoint(), options, &mut report);
+                judge_contents(checkpoint, options, step, report)?;
             }
-            let pair = config.as_ref().zip(verifier);
             match &speculator {
-                Speculator::Eagle3(head) => judge_head(head, pair, &mut report),
-                Speculator::Block(head) => judge_block(head, pair, &mut report),
+                Speculator::Eagle3(head) => judge_head(head, pair, report),
+                Speculator::Block(head) => judge_block(head, pair, report),
                 Speculator::Eagle(_) | Speculator::Mtp(_) => {}
             }
+            let config = checkpoint.config();
+            judge_runtime(options, config, Some(&speculator), pair, report);
             report.algorithm = Some(speculator.algorithm());
             report.layout = Some(speculator.layout());
             report.head = Some(speculator.description());
@@ -150,35 +231,44 @@ pub fn validate(
                 .diagnostics
                 .iter()
                 .any(|diagnostic| diagnostic.code == codes::LAYOUT_UNKNOWN);
-            match Checkpoint::open(dir) {
+            match Checkpoint::open(&dir) {
                 // The values of a whole verifier say nothing about the layer, nor does a verifier this version cannot run.
                 Ok(checkpoint) if mtp::present(&checkpoint) => about_verifier.clear(),
-                Ok(checkpoint) if !settled => judge_contents(&checkpoint, options, &mut report),
+                Ok(checkpoint) if !settled => judge_contents(&checkpoint, options, step, report)?,
                 _ => {}
+            }
+            match ConfigFile::read(dir.join("config.json")) {
+                Ok(config) => judge_runtime(options, &config, None, pair, report),
+                Err(_) => report.runtime = options.runtime.map(runtime::unread),
             }
         }
     }
     suppress(&mut report.diagnostics);
-    report.verdict = verdict(dir, options, &report.diagnostics, &about_verifier);
+    report.silenced = policy::apply(options, &mut report.diagnostics, &mut about_verifier);
+    report.verdict = verdict(&dir, options, report, &about_verifier);
     report.diagnostics.extend(about_verifier);
     report
         .diagnostics
         .sort_by_key(|diagnostic| std::cmp::Reverse(diagnostic.level));
-    report
+    ControlFlow::Continue(())
 }
 
 /// What needs no more than the files.
 fn judge_contents(
     checkpoint: &Checkpoint,
     options: &ValidateOptions,
+    step: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     report: &mut ValidationReport,
-) {
+) -> ControlFlow<()> {
     report.tensors = checkpoint.names().count();
     report
         .diagnostics
         .extend(serving::check(checkpoint.config()));
     if !options.skip_values {
-        let scanned = values::scan(checkpoint);
+        let scanned = match values::scan(checkpoint, step) {
+            ControlFlow::Continue(scanned) => scanned,
+            ControlFlow::Break(()) => return ControlFlow::Break(()),
+        };
         report.tensors_scanned = scanned.len();
         report.bytes_scanned = scanned
             .iter()
@@ -188,6 +278,30 @@ fn judge_contents(
             .diagnostics
             .extend(values::check(checkpoint, &scanned, NormGain::Weight));
     }
+    ControlFlow::Continue(())
+}
+
+/// What depends on who is to serve the head.
+fn judge_runtime(
+    options: &ValidateOptions,
+    config: &ConfigFile,
+    speculator: Option<&Speculator>,
+    verifier: Option<(&VerifierConfig, &Path)>,
+    report: &mut ValidationReport,
+) {
+    let Some(runtime) = options.runtime else {
+        return;
+    };
+    let sound = report.count(Level::Error) == 0;
+    let subject = Subject {
+        dir: &report.path,
+        config,
+        speculator,
+        verifier,
+    };
+    let (about, found) = runtime::assess(runtime, &subject, sound);
+    report.runtime = Some(about);
+    report.diagnostics.extend(found);
 }
 
 /// The same for an MTP layer, whose verifier is of a family this version may not run; gives what keeps that verifier from
@@ -196,8 +310,9 @@ fn judge_mtp(
     head: &MtpHead,
     verifier: Option<&Path>,
     options: &ValidateOptions,
+    step: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     report: &mut ValidationReport,
-) -> Vec<Diagnostic> {
+) -> ControlFlow<(), Vec<Diagnostic>> {
     report.tensors = head.tensors.len() + head.dropped.len();
     if head.layout == Layout::Speculators {
         report
@@ -206,7 +321,10 @@ fn judge_mtp(
     }
     report.diagnostics.extend(mtp::judge::config(head));
     if !options.skip_values {
-        let scanned = mtp::judge::scan(head);
+        let scanned = match mtp::judge::scan(head, step) {
+            ControlFlow::Continue(scanned) => scanned,
+            ControlFlow::Break(()) => return ControlFlow::Break(()),
+        };
         report.tensors_scanned = scanned.len();
         report.bytes_scanned = scanned
             .iter()
@@ -217,11 +335,11 @@ fn judge_mtp(
             .extend(mtp::judge::values(head, &scanned));
     }
     match verifier.map(|path| mtp::judge::pairing(head, path)) {
-        Some(Err(found)) => return found,
+        Some(Err(found)) => return ControlFlow::Continue(found),
         Some(Ok(found)) => report.diagnostics.extend(found),
         None => {}
     }
-    Vec::new()
+    ControlFlow::Continue(Vec::new())
 }
 
 /// What needs to know which tensor is which.
@@ -291,7 +409,7 @@ fn suppress(findings: &mut Vec<Diagnostic>) {
 fn verdict(
     dir: &Path,
     options: &ValidateOptions,
-    about_head: &[Diagnostic],
+    report: &ValidationReport,
     about_verifier: &[Diagnostic],
 ) -> Verdict {
     let least = if options.deny_warnings {
@@ -300,13 +418,14 @@ fn verdict(
         Level::Error
     };
     let against = || {
-        about_head
+        report
+            .diagnostics
             .iter()
             .filter(|diagnostic| diagnostic.level >= least)
     };
     if against().any(|diagnostic| settles(dir, diagnostic)) {
         Verdict::NotValid
-    } else if against().next().is_some() || !about_verifier.is_empty() {
+    } else if against().next().is_some() || !about_verifier.is_empty() || report.head.is_none() {
         Verdict::CouldNotTell
     } else {
         Verdict::Valid

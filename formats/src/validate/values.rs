@@ -1,24 +1,57 @@
 //! Findings about the values of the weights.
 
+use std::ops::ControlFlow;
+
 use crate::checkpoint::{Checkpoint, TensorView};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::mtp::NormGain;
-use crate::scan::TensorScan;
+use crate::scan::{self, TensorScan};
 
 /// Longest list in a finding.
 const LISTED: usize = 10;
 
 pub(crate) type Scanned<'a> = (TensorView<'a>, TensorScan);
 
+/// Bytes between two reports of progress: a fraction of a second even from a slow disk, and whole values of any dtype.
+const STEP: usize = 16 << 20;
+
 /// Reads every floating-point tensor.
-pub(super) fn scan(checkpoint: &Checkpoint) -> Vec<Scanned<'_>> {
+pub(super) fn scan<'a>(
+    checkpoint: &'a Checkpoint,
+    step: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+) -> ControlFlow<(), Vec<Scanned<'a>>> {
     let tensors = checkpoint
         .names()
         .filter_map(|name| checkpoint.tensor(name));
-    tensors
-        .filter_map(|tensor| Some((tensor, checkpoint.scan(tensor.name)?)))
-        .collect()
+    scan_tensors(checkpoint, tensors, step)
+}
+
+/// Reads those of the tensors that are of floating point, until `step` breaks it off; `step` is given the bytes read and
+/// those to be read.
+pub(crate) fn scan_tensors<'a>(
+    checkpoint: &'a Checkpoint,
+    tensors: impl Iterator<Item = TensorView<'a>>,
+    step: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+) -> ControlFlow<(), Vec<Scanned<'a>>> {
+    let tensors: Vec<TensorView<'a>> = tensors.filter(scan::is_scanned).collect();
+    let total = tensors.iter().map(|tensor| tensor.data.len() as u64).sum();
+    let mut done = 0;
+    let mut scanned = Vec::with_capacity(tensors.len());
+    step(done, total)?;
+    for tensor in tensors {
+        let mut read = TensorScan::EMPTY;
+        for begin in (0..tensor.data.len()).step_by(STEP) {
+            let end = tensor.data.len().min(begin + STEP);
+            if let Some(next) = checkpoint.scan(tensor.name, begin..end) {
+                read = read.followed_by(next);
+            }
+            done += (end - begin) as u64;
+            step(done, total)?;
+        }
+        scanned.push((tensor, read));
+    }
+    ControlFlow::Continue(scanned)
 }
 
 /// Findings about what was scanned; `gain` tells a norm weight that was never trained from one that was.

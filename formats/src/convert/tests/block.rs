@@ -107,6 +107,9 @@ fn heads_return_from_the_layout_of_z_lab_as_they_were() {
         for target in [Target::SpecForge, Target::SgLang] {
             let (scratch, there, config) = converted(&head, target, |_| ()).unwrap();
             assert!(config.get("speculators_model_type").is_none());
+            let at_the_top = config.get("markov_rank").is_some();
+            let is_dspark = head.config["speculators_model_type"] == "dspark";
+            assert_eq!(at_the_top, is_dspark && target == Target::SgLang);
             let back = ConvertRequest {
                 options: ReadOptions {
                     strict: true,
