@@ -235,8 +235,8 @@ class Judge:
             raise RuntimeError(f"{program.name} failed:\n{completed.stderr[-3000:]}")
         log = completed.stderr
         count = [re.search(rf"\b{name}\s+= (\d+)", log) for name in ("n_drafted", "n_accept")]
-        if not all(count):
-            # The program may end before its log has been written out.
+        # The program may end before its log has been written out: after the text come two empty lines, after the counts too.
+        if not all(count) or not completed.stdout.endswith("\n\n\n\n"):
             if attempts == 0:
                 raise RuntimeError(f"{program.name} told no counts")
             return self.run(verifier, head, prompt, attempts - 1)
