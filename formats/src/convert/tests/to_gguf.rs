@@ -93,7 +93,7 @@ fn a_head_becomes_one_file_as_llama_cpp_reads_it() {
     // The record of the conversion was completed after the tensors had been written.
     let record: Value =
         serde_json::from_str(file.text("speculators.conversion").unwrap().unwrap()).unwrap();
-    let digest = record["source_files"][1]["sha256"].as_str().unwrap();
+    let digest = record["source_files"][1]["blake3"].as_str().unwrap();
     assert!(
         digest.len() == 64 && digest.bytes().any(|digit| digit != b'0'),
         "{digest}"
