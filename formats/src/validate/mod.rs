@@ -435,7 +435,7 @@ fn verdict(
 /// Whether a finding says something about the head, or only that this program could not look at it.
 fn settles(dir: &Path, diagnostic: &Diagnostic) -> bool {
     match diagnostic.code {
-        codes::LAYOUT_UNKNOWN | codes::WEIGHTS_NAME => false,
+        codes::LAYOUT_UNKNOWN | codes::WEIGHTS_NAME | codes::GGUF_UNSUPPORTED => false,
         codes::FILE_MISSING => {
             is_checkpoint(dir)
                 && !diagnostic
