@@ -69,7 +69,7 @@ pub(crate) fn occupied(output: &Path, force: bool) -> Option<Diagnostic> {
     let metadata = fs_err::symlink_metadata(output).ok()?;
     let problem = Diagnostic::error(codes::OUTPUT_EXISTS, "the output exists already")
         .at(Place::file(output));
-    if !force {
+    if !force && metadata.is_dir() {
         return Some(problem.help("choose another output, or pass `--force` to replace it"));
     }
     if !metadata.is_dir() {
