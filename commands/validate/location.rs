@@ -72,9 +72,9 @@ mod tests {
 
     #[test]
     fn paths_below_the_working_directory_are_relative() {
-        let here = Path::new("/work/repo");
+        let here = Path::new("/home/user/repo");
         let shown = |path: &str| below(Path::new(path), here).display().to_string();
-        assert_eq!(shown("/work/repo/heads/a"), "heads/a");
+        assert_eq!(shown("/home/user/repo/heads/a"), "heads/a");
         assert_eq!(shown("./heads/./a/"), "heads/a");
         assert_eq!(shown("../heads/a"), "../heads/a");
         assert_eq!(shown("/elsewhere/a"), "/elsewhere/a");

@@ -159,6 +159,25 @@ pub(crate) struct Draft {
     pub config: Map<String, Value>,
 }
 
+impl Draft {
+    /// A draft of a head as it is, with nothing laid out yet.
+    fn of(
+        description: Description,
+        map: Option<&VocabularyMap>,
+        decisions: &[Decision],
+        dropped: &[Dropped],
+    ) -> Draft {
+        Draft {
+            description,
+            map: map.cloned(),
+            rows: Vec::new(),
+            dropped: dropped.to_vec(),
+            decisions: decisions.to_vec(),
+            config: Map::new(),
+        }
+    }
+}
+
 /// What the families read while they decide.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Job<'a> {

@@ -19,14 +19,12 @@ use crate::speculator::Description;
 /// S412 for everything the target has no place for; S418 without a mask token; S001 for more tokens than a block holds;
 /// what is wrong with an embedding that has to come from the verifier.
 pub(super) fn draft(head: &BlockHead, target: Target, job: &Job<'_>) -> Result<Draft> {
-    let mut draft = Draft {
-        description: Description::Block(head.description.clone()),
-        map: head.vocabulary_map().cloned(),
-        rows: Vec::new(),
-        dropped: head.dropped.clone(),
-        decisions: head.decisions.clone(),
-        config: Map::new(),
-    };
+    let mut draft = Draft::of(
+        Description::Block(head.description.clone()),
+        head.vocabulary_map(),
+        &head.decisions,
+        &head.dropped,
+    );
     let mut description = settle(head, job, &mut draft)?;
     let mut problems = Vec::new();
     if description.mask_token_id.is_none() {

@@ -24,14 +24,12 @@ use crate::vocabulary::VocabularyMap;
 /// # Errors
 /// S412 for a bias after `fc` that is not zero; what is wrong with an embedding that has to come from the verifier.
 pub(super) fn draft(head: &Head, job: &Job<'_>) -> Result<Draft> {
-    let mut draft = Draft {
-        description: Description::Eagle3(head.description.clone()),
-        map: head.vocabulary_map().cloned(),
-        rows: Vec::new(),
-        dropped: head.dropped.clone(),
-        decisions: head.decisions.clone(),
-        config: Map::new(),
-    };
+    let mut draft = Draft::of(
+        Description::Eagle3(head.description.clone()),
+        head.vocabulary_map(),
+        &head.decisions,
+        &head.dropped,
+    );
     let mut description = settle(head, job, &mut draft)?;
     if description.fc_bias {
         drop_fc_bias(head, job, &mut draft)?;

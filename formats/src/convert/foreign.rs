@@ -20,14 +20,12 @@ use crate::speculator::{Algorithm, Description};
 /// # Errors
 /// S412 for everything the target has no place for.
 pub(super) fn draft(head: &Head, target: Target, job: &Job<'_>) -> Result<Draft> {
-    let mut draft = Draft {
-        description: Description::Eagle3(head.description.clone()),
-        map: head.vocabulary_map().cloned(),
-        rows: Vec::new(),
-        dropped: head.dropped.clone(),
-        decisions: head.decisions.clone(),
-        config: Map::new(),
-    };
+    let mut draft = Draft::of(
+        Description::Eagle3(head.description.clone()),
+        head.vocabulary_map(),
+        &head.decisions,
+        &head.dropped,
+    );
     let mut description = eagle3::settle(head, job, &mut draft)?;
     let mut problems = Vec::new();
     if description.fc_bias && target != Target::SgLang {
@@ -67,6 +65,13 @@ pub(super) fn draft(head: &Head, target: Target, job: &Job<'_>) -> Result<Draft>
         .iter()
         .any(|row| row.destination == "embed_tokens.weight");
     eagle3::drop_config_keys(head.checkpoint.config(), &mut draft.decisions);
+    if target != Target::Eagle {
+        draft.decisions.push(Decision::settled(
+            "eagle_config.eagle_aux_hidden_state_layer_ids",
+            format!("{:?}", outputs(&description)),
+            "the layout counts outputs of layers from 0",
+        ));
+    }
     draft.decisions.push(Decision::settled(
         "speculative_tokens",
         description.speculative_tokens,
@@ -161,6 +166,14 @@ fn tensor_name(canonical: &str, head: &HeadDescription, target: Target) -> Strin
     }
 }
 
+/// The auxiliary layers as ids under `eagle_config`, which count outputs of layers from 0; the embedding is none.
+fn outputs(head: &HeadDescription) -> Vec<usize> {
+    head.aux_layer_ids
+        .iter()
+        .map(|id| id.saturating_sub(1))
+        .collect()
+}
+
 fn build(head: &HeadDescription, target: Target, job: &Job<'_>) -> Map<String, Value> {
     let parameters = head.rope.to_parameters();
     let mut scaling = parameters.clone();
@@ -193,10 +206,8 @@ fn build(head: &HeadDescription, target: Target, job: &Job<'_>) -> Map<String, V
         value["target_hidden_size"] = json!(head.target_hidden_size);
     }
     if target != Target::Eagle {
-        // Ids under `eagle_config` count outputs of layers from 0.
-        let outputs: Vec<usize> = head.aux_layer_ids.iter().map(|id| id - 1).collect();
         value["eagle_config"] = json!({
-            "eagle_aux_hidden_state_layer_ids": outputs,
+            "eagle_aux_hidden_state_layer_ids": outputs(head),
             "use_aux_hidden_state": true,
         });
         value["head_dim"] = json!(head.head_dim);

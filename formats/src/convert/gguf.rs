@@ -34,14 +34,12 @@ pub(super) fn draft(speculator: &Speculator, job: &Job<'_>) -> Result<(Draft, Me
         .at(Place::file(speculator.checkpoint().root()))
         .into());
     };
-    let mut draft = Draft {
-        description: Description::Eagle3(head.description.clone()),
-        map: head.vocabulary_map().cloned(),
-        rows: Vec::new(),
-        dropped: head.dropped.clone(),
-        decisions: head.decisions.clone(),
-        config: Map::new(),
-    };
+    let mut draft = Draft::of(
+        Description::Eagle3(head.description.clone()),
+        head.vocabulary_map(),
+        &head.decisions,
+        &head.dropped,
+    );
     let mut description = eagle3::settle(head, job, &mut draft)?;
     let mut problems = gguf::unsayable(&description);
     if description.fc_bias {
