@@ -1,8 +1,9 @@
-//! Any text as `config.json`: of heads in the two ways tensors are named, alone and with a verifier, and of a verifier.
+//! Any text as `config.json`: of a speculator of any kind beside the weights of an EAGLE-3 head in the two ways they are
+//! named, alone and with a verifier, and of a verifier.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use speculators_formats::{Checkpoint, ConfigFile, Head, ReadOptions, VerifierConfig};
+use speculators_formats::{Checkpoint, ConfigFile, ReadOptions, Speculator, VerifierConfig};
 
 const WEIGHTS: [&[u8]; 2] = [
     include_bytes!("../../fixtures/broken/sound/model.safetensors"),
@@ -26,8 +27,8 @@ fuzz_target!(|text: &str| {
             else {
                 return;
             };
-            if let Ok(head) = Head::from_checkpoint(checkpoint, verifier, &options) {
-                assert!(head.tensors.keys().all(|name| head.tensor(name).is_some()));
+            if let Ok(head) = Speculator::from_checkpoint(checkpoint, verifier, &options) {
+                assert!(head.tensors().keys().all(|name| head.tensor(name).is_some()));
             }
         }
     }
