@@ -28,7 +28,11 @@ fuzz_target!(|text: &str| {
                 return;
             };
             if let Ok(head) = Speculator::from_checkpoint(checkpoint, verifier, &options) {
-                assert!(head.tensors().keys().all(|name| head.tensor(name).is_some()));
+                assert!(
+                    head.tensors()
+                        .keys()
+                        .all(|name| head.tensor(name).is_some())
+                );
             }
         }
     }

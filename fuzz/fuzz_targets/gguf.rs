@@ -51,7 +51,11 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(length, file.tensor(name).map(|tensor| tensor.data.len()));
         }
         if let Ok(head) = Speculator::from_checkpoint(checkpoint, verifier, &options) {
-            assert!(head.tensors().keys().all(|name| head.tensor(name).is_some()));
+            assert!(
+                head.tensors()
+                    .keys()
+                    .all(|name| head.tensor(name).is_some())
+            );
         }
     }
 });
