@@ -175,6 +175,7 @@ fn convert(mut arguments: ConvertArguments, session: &Session) -> Outcome {
         return Ok(Exit::Yes);
     }
     let report = write(&plan, session)?;
+    session.show(&report.findings);
     match arguments.format {
         Format::Json => session.print_json(&ConversionReport {
             schema: "speculators.convert/1",

@@ -38,6 +38,9 @@ pub struct ResolveArguments {
     /// Base of the rotary frequencies; short for `--rope theta=X`
     #[arg(long, value_name = "THETA", conflicts_with = "rope")]
     pub rope_theta: Option<f64>,
+    /// Token that stands for one not drafted yet, in parallel and block drafters
+    #[arg(long, value_name = "ID")]
+    pub mask_token_id: Option<usize>,
     /// Channels per attention head
     #[arg(long, value_name = "N")]
     pub head_dim: Option<usize>,
@@ -118,6 +121,7 @@ impl ResolveArguments {
                 Some(RopeChoice(given)) => given,
                 None => self.rope_theta.map(RopeOverride::Theta),
             },
+            mask_token_id: self.mask_token_id,
             head_dim: self.head_dim,
             slice_lm_head: false,
             dflash_anchor: self.dflash_anchor.map(|anchor| match anchor {

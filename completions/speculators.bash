@@ -22,6 +22,9 @@ _speculators() {
             speculators,convert)
                 cmd="speculators__subcmd__convert"
                 ;;
+            speculators,diff)
+                cmd="speculators__subcmd__diff"
+                ;;
             speculators,doctor)
                 cmd="speculators__subcmd__doctor"
                 ;;
@@ -37,6 +40,9 @@ _speculators() {
             speculators,inspect)
                 cmd="speculators__subcmd__inspect"
                 ;;
+            speculators,stitch-mtp)
+                cmd="speculators__subcmd__stitch__subcmd__mtp"
+                ;;
             speculators,validate)
                 cmd="speculators__subcmd__validate"
                 ;;
@@ -45,6 +51,9 @@ _speculators() {
                 ;;
             speculators__subcmd__help,convert)
                 cmd="speculators__subcmd__help__subcmd__convert"
+                ;;
+            speculators__subcmd__help,diff)
+                cmd="speculators__subcmd__help__subcmd__diff"
                 ;;
             speculators__subcmd__help,doctor)
                 cmd="speculators__subcmd__help__subcmd__doctor"
@@ -61,6 +70,9 @@ _speculators() {
             speculators__subcmd__help,inspect)
                 cmd="speculators__subcmd__help__subcmd__inspect"
                 ;;
+            speculators__subcmd__help,stitch-mtp)
+                cmd="speculators__subcmd__help__subcmd__stitch__subcmd__mtp"
+                ;;
             speculators__subcmd__help,validate)
                 cmd="speculators__subcmd__help__subcmd__validate"
                 ;;
@@ -71,7 +83,7 @@ _speculators() {
 
     case "${cmd}" in
         speculators)
-            opts="-q -v -h -V --quiet --verbose --color --no-progress --help --version convert validate inspect eval doctor explain completions help"
+            opts="-q -v -h -V --quiet --verbose --color --no-progress --help --version convert stitch-mtp validate inspect diff eval doctor explain completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -111,7 +123,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__convert)
-            opts="-o -q -v -h --verifier --algorithm --output-path --algorithm-kwargs --validate-device --verifier-name --num-speculative-tokens --aux-layers --aux-convention --norm-before-residual --norm-before-fc --fc-norm --norm-output --rope-theta --head-dim --strict --dry-run --force --format --quiet --verbose --color --no-progress --help"
+            opts="-o -q -v -h --verifier --to --algorithm --output-path --algorithm-kwargs --validate-device --verifier-name --num-speculative-tokens --dtype --embed --lm-head --fc-bias --aux-layers --aux-convention --norm-before-residual --norm-before-fc --fc-norm --norm-output --rope --rope-theta --head-dim --dflash-anchor --strict --dry-run --force --format --quiet --verbose --color --no-progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -121,8 +133,12 @@ _speculators() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --to)
+                    COMPREPLY=($(compgen -W "speculators eagle specforge sglang gguf" -- "${cur}"))
+                    return 0
+                    ;;
                 --algorithm)
-                    COMPREPLY=($(compgen -W "eagle3" -- "${cur}"))
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --output-path)
@@ -149,6 +165,22 @@ _speculators() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --dtype)
+                    COMPREPLY=($(compgen -W "float32 float16 bfloat16" -- "${cur}"))
+                    return 0
+                    ;;
+                --embed)
+                    COMPREPLY=($(compgen -W "own verifier drop" -- "${cur}"))
+                    return 0
+                    ;;
+                --lm-head)
+                    COMPREPLY=($(compgen -W "keep slice-to-draft" -- "${cur}"))
+                    return 0
+                    ;;
+                --fc-bias)
+                    COMPREPLY=($(compgen -W "zero-ok error" -- "${cur}"))
+                    return 0
+                    ;;
                 --aux-layers)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -170,7 +202,11 @@ _speculators() {
                     return 0
                     ;;
                 --norm-output)
-                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rope)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --rope-theta)
@@ -178,6 +214,40 @@ _speculators() {
                     return 0
                     ;;
                 --head-dim)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dflash-anchor)
+                    COMPREPLY=($(compgen -W "known predicted" -- "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speculators__subcmd__diff)
+            opts="-q -v -h --verifier --tolerance --config-only --weights-only --tensors --format --quiet --verbose --color --no-progress --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --verifier)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tolerance)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -295,7 +365,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__help)
-            opts="convert validate inspect eval doctor explain completions help"
+            opts="convert stitch-mtp validate inspect diff eval doctor explain completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -323,6 +393,20 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__help__subcmd__convert)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speculators__subcmd__help__subcmd__diff)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -406,6 +490,20 @@ _speculators() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        speculators__subcmd__help__subcmd__stitch__subcmd__mtp)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         speculators__subcmd__help__subcmd__validate)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -421,12 +519,46 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__inspect)
-            opts="-q -v -h --tensors --format --quiet --verbose --color --no-progress --help"
+            opts="-q -v -h --verifier --tensors --sha256 --format --quiet --verbose --color --no-progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --verifier)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speculators__subcmd__stitch__subcmd__mtp)
+            opts="-o -q -v -h --output-path --dry-run --force --format --quiet --verbose --color --no-progress --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
@@ -443,7 +575,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__validate)
-            opts="-q -v -h --verifier --no-scan --deny --format --quiet --verbose --color --no-progress --help"
+            opts="-q -v -h --verifier --for --no-scan --deny --allow --format --output --force --quiet --verbose --color --no-progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -453,12 +585,24 @@ _speculators() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --for)
+                    COMPREPLY=($(compgen -W "vllm sglang llama.cpp" -- "${cur}"))
+                    return 0
+                    ;;
                 --deny)
-                    COMPREPLY=($(compgen -W "warnings" -- "${cur}"))
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "text json sarif junit github" -- "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --color)

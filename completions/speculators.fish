@@ -32,21 +32,38 @@ complete -c speculators -n "__fish_speculators_needs_command" -s v -l verbose -d
 complete -c speculators -n "__fish_speculators_needs_command" -l no-progress -d 'Draw no progress bars'
 complete -c speculators -n "__fish_speculators_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c speculators -n "__fish_speculators_needs_command" -s V -l version -d 'Print version'
-complete -c speculators -n "__fish_speculators_needs_command" -f -a "convert" -d 'Rewrite a head in the layout that vLLM serves'
+complete -c speculators -n "__fish_speculators_needs_command" -f -a "convert" -d 'Rewrite a head in the layout that vLLM serves, or in another'
+complete -c speculators -n "__fish_speculators_needs_command" -f -a "stitch-mtp" -d 'Put a finetuned MTP head back into its verifier'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "validate" -d 'Check that a head will load and can accept tokens'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "inspect" -d 'Show what is in a checkpoint'
+complete -c speculators -n "__fish_speculators_needs_command" -f -a "diff" -d 'Show what differs between two checkpoints'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "eval" -d 'Measure acceptance and latency of a head, offline'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "doctor" -d 'Show what this machine offers'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "explain" -d 'Explain a diagnostic code'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "completions" -d 'Print shell completions, or write them and the man pages'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l verifier -d 'Directory of the verifier; its config is read, its weights are not' -r -F
-complete -c speculators -n "__fish_speculators_using_subcommand convert" -l algorithm -d 'Kind of head; recognized from the tensors where it is left out' -r -f -a "eagle3\t'EAGLE-3'"
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l to -d 'Layout to write' -r -f -a "speculators\t'That of the Python package, which vLLM serves'
+eagle\t'That of the original EAGLE release'
+specforge\t'SpecForge\'s'
+sglang\t'SGLang\'s'
+gguf\t'One file for llama.cpp, with the verifier\'s tokenizer'"
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l algorithm -d 'Kind of head; recognized from the tensors where it is left out' -r
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -s o -l output-path -d 'Where to write the converted checkpoint' -r -F
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l algorithm-kwargs -d 'Options as a JSON object, in the spelling of the Python package' -r
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l validate-device -d 'Accepted for scripts that pass it; the output is always validated, on the CPU' -r
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l verifier-name -d 'What the output calls its verifier [default: the path given]' -r
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l num-speculative-tokens -d 'Draft tokens per step that the output asks for [default: 3]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l dtype -d 'Dtype of the weights in the output [default: as in the source]' -r -f -a "float32\t'32 bits'
+float16\t'IEEE half precision'
+bfloat16\t'The upper half of float32'"
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l embed -d 'The embedding: the head\'s own if it has one, the verifier\'s, or none' -r -f -a "own\t'The head\'s, where it has one'
+verifier\t'The verifier\'s, from its weights'
+drop\t'None; the runtime takes the verifier\'s'"
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l lm-head -d 'An output matrix with a row for each verifier token: kept, or cut to the draft\'s tokens' -r -f -a "keep\t'Written as they are'
+slice-to-draft\t'Those of the vocabulary map'"
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l fc-bias -d 'A bias after `fc` that the target has no place for: may go if it is zero, or is an error' -r -f -a "zero-ok\t'Left out where it is zero throughout'
+error\t'Refused'"
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l aux-layers -d 'Verifier layers the head reads, each counted as "after this many layers have run"' -r
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l aux-convention -d 'What the source\'s own layer ids count' -r -f -a "input\t'The layer whose input is read: id k is the state after k layers'
 output\t'The layer whose output is read: id k is the state after k + 1 layers'"
@@ -56,10 +73,12 @@ complete -c speculators -n "__fish_speculators_using_subcommand convert" -l norm
 false\t''"
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l fc-norm -d 'One norm per layer before `fc`' -r -f -a "true\t''
 false\t''"
-complete -c speculators -n "__fish_speculators_using_subcommand convert" -l norm-output -d 'The normalized output is fed to the next draft step' -r -f -a "true\t''
-false\t''"
-complete -c speculators -n "__fish_speculators_using_subcommand convert" -l rope-theta -d 'Base of the rotary frequencies' -r
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l norm-output -d 'What the final norm is for: `feedback` (or true) if its output is fed to the next draft step, `head` (or false) if it only comes before `lm_head`' -r
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l rope -d 'Rotary embedding: `config` as stated, `verifier` as the verifier\'s, `plain` for theta 10000 without scaling, or `theta=X`' -r
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l rope-theta -d 'Base of the rotary frequencies; short for `--rope theta=X`' -r
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l head-dim -d 'Channels per attention head' -r
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l dflash-anchor -d 'What the first position of a block holds: a token that is known, or the first that is predicted' -r -f -a "known\t'A token that is known already'
+predicted\t'The first token that is predicted'"
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l format -d 'Form of the report' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
@@ -72,28 +91,65 @@ complete -c speculators -n "__fish_speculators_using_subcommand convert" -s q -l
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -s v -l verbose -d 'Say more'
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l no-progress -d 'Draw no progress bars'
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c speculators -n "__fish_speculators_using_subcommand validate" -l verifier -d 'Directory of the verifier it is to run with' -r -F
-complete -c speculators -n "__fish_speculators_using_subcommand validate" -l deny -d 'Findings that make the checkpoint not valid, besides errors' -r -f -a "warnings\t'Warnings count as errors'"
-complete -c speculators -n "__fish_speculators_using_subcommand validate" -l format -d 'Form of the report' -r -f -a "text\t'For people'
+complete -c speculators -n "__fish_speculators_using_subcommand stitch-mtp" -s o -l output-path -d 'Where to write the verifier [default: its name and `-stitched`, here]' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand stitch-mtp" -l format -d 'Form of the report' -r -f -a "text\t'For people'
 json\t'For programs'"
+complete -c speculators -n "__fish_speculators_using_subcommand stitch-mtp" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c speculators -n "__fish_speculators_using_subcommand stitch-mtp" -l dry-run -d 'Show the plan and write nothing'
+complete -c speculators -n "__fish_speculators_using_subcommand stitch-mtp" -l force -d 'Replace the output if it exists'
+complete -c speculators -n "__fish_speculators_using_subcommand stitch-mtp" -s q -l quiet -d 'Say less; twice silences warnings too'
+complete -c speculators -n "__fish_speculators_using_subcommand stitch-mtp" -s v -l verbose -d 'Say more'
+complete -c speculators -n "__fish_speculators_using_subcommand stitch-mtp" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand stitch-mtp" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speculators -n "__fish_speculators_using_subcommand validate" -l verifier -d 'Directory of the verifier it is to run with' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand validate" -l for -d 'Say whether this runtime will load it, what it assumes, and how to serve it' -r -f -a "vllm\t'vLLM 0.32'
+sglang\t'SGLang 0.5.23'
+llama.cpp\t'llama.cpp 0.5.0'"
+complete -c speculators -n "__fish_speculators_using_subcommand validate" -l deny -d 'Findings that make the checkpoint not valid, besides errors: `warnings`, or codes' -r
+complete -c speculators -n "__fish_speculators_using_subcommand validate" -l allow -d 'Findings to leave out, by code; they are counted' -r
+complete -c speculators -n "__fish_speculators_using_subcommand validate" -l format -d 'Form of the report' -r -f -a "text\t'For people'
+json\t'For programs'
+sarif\t'SARIF 2.1.0, for code scanning'
+junit\t'`JUnit` XML, for test reports'
+github\t'Workflow commands, for annotations in GitHub Actions'"
+complete -c speculators -n "__fish_speculators_using_subcommand validate" -l output -d 'Write the report to a file, and one line per checkpoint to stderr' -r -F
 complete -c speculators -n "__fish_speculators_using_subcommand validate" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
 always\t'Everywhere'
 never\t'Nowhere'"
 complete -c speculators -n "__fish_speculators_using_subcommand validate" -l no-scan -d 'Do not look at the values of the weights'
+complete -c speculators -n "__fish_speculators_using_subcommand validate" -l force -d 'Replace the file if it exists'
 complete -c speculators -n "__fish_speculators_using_subcommand validate" -s q -l quiet -d 'Say less; twice silences warnings too'
 complete -c speculators -n "__fish_speculators_using_subcommand validate" -s v -l verbose -d 'Say more'
 complete -c speculators -n "__fish_speculators_using_subcommand validate" -l no-progress -d 'Draw no progress bars'
 complete -c speculators -n "__fish_speculators_using_subcommand validate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speculators -n "__fish_speculators_using_subcommand inspect" -l verifier -d 'Directory of the verifier of a head; settles what the head leaves to it' -r -F
 complete -c speculators -n "__fish_speculators_using_subcommand inspect" -l format -d 'Form of the report' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c speculators -n "__fish_speculators_using_subcommand inspect" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
 always\t'Everywhere'
 never\t'Nowhere'"
 complete -c speculators -n "__fish_speculators_using_subcommand inspect" -l tensors -d 'List the tensors'
+complete -c speculators -n "__fish_speculators_using_subcommand inspect" -l sha256 -d 'Sum up the weight files, as the Hub does'
 complete -c speculators -n "__fish_speculators_using_subcommand inspect" -s q -l quiet -d 'Say less; twice silences warnings too'
 complete -c speculators -n "__fish_speculators_using_subcommand inspect" -s v -l verbose -d 'Say more'
 complete -c speculators -n "__fish_speculators_using_subcommand inspect" -l no-progress -d 'Draw no progress bars'
 complete -c speculators -n "__fish_speculators_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speculators -n "__fish_speculators_using_subcommand diff" -l verifier -d 'Directory of the verifier of both; settles what a head leaves to it, and knows its own tensors in a head' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand diff" -l tolerance -d 'Take tensors for equal whose difference has at most this share of their norm, in whatever dtype [default: only equal bytes]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand diff" -l format -d 'Form of the report' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c speculators -n "__fish_speculators_using_subcommand diff" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c speculators -n "__fish_speculators_using_subcommand diff" -l config-only -d 'Compare descriptions and configs, not the weights'
+complete -c speculators -n "__fish_speculators_using_subcommand diff" -l weights-only -d 'Compare the weights, not the configs'
+complete -c speculators -n "__fish_speculators_using_subcommand diff" -l tensors -d 'List all tensors and all config keys, also those that are equal'
+complete -c speculators -n "__fish_speculators_using_subcommand diff" -s q -l quiet -d 'Say less; twice silences warnings too'
+complete -c speculators -n "__fish_speculators_using_subcommand diff" -s v -l verbose -d 'Say more'
+complete -c speculators -n "__fish_speculators_using_subcommand diff" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -l verifier -d 'Directory of the verifier: config, safetensors, tokenizer' -r -F
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -l speculator -d 'Directory of the head, in any layout that `inspect` recognizes' -r -F
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -l prompts -d 'Prompts, one JSON object a line' -r -F
@@ -140,11 +196,13 @@ complete -c speculators -n "__fish_speculators_using_subcommand completions" -s 
 complete -c speculators -n "__fish_speculators_using_subcommand completions" -s v -l verbose -d 'Say more'
 complete -c speculators -n "__fish_speculators_using_subcommand completions" -l no-progress -d 'Draw no progress bars'
 complete -c speculators -n "__fish_speculators_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert validate inspect eval doctor explain completions help" -f -a "convert" -d 'Rewrite a head in the layout that vLLM serves'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert validate inspect eval doctor explain completions help" -f -a "validate" -d 'Check that a head will load and can accept tokens'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert validate inspect eval doctor explain completions help" -f -a "inspect" -d 'Show what is in a checkpoint'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert validate inspect eval doctor explain completions help" -f -a "eval" -d 'Measure acceptance and latency of a head, offline'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert validate inspect eval doctor explain completions help" -f -a "doctor" -d 'Show what this machine offers'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert validate inspect eval doctor explain completions help" -f -a "explain" -d 'Explain a diagnostic code'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert validate inspect eval doctor explain completions help" -f -a "completions" -d 'Print shell completions, or write them and the man pages'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert validate inspect eval doctor explain completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "convert" -d 'Rewrite a head in the layout that vLLM serves, or in another'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "stitch-mtp" -d 'Put a finetuned MTP head back into its verifier'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "validate" -d 'Check that a head will load and can accept tokens'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "inspect" -d 'Show what is in a checkpoint'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "diff" -d 'Show what differs between two checkpoints'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "eval" -d 'Measure acceptance and latency of a head, offline'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "doctor" -d 'Show what this machine offers'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "explain" -d 'Explain a diagnostic code'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "completions" -d 'Print shell completions, or write them and the man pages'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -214,7 +214,7 @@ fn unwrapped(mut config: ConfigFile) -> ConfigFile {
                 .value
                 .get(&key)
                 .is_none_or(serde_json::Value::is_null);
-            if absent || key == "model_type" {
+            if absent {
                 config.value.insert(key, value);
             }
         }

@@ -357,9 +357,10 @@ codes! {
          More tokens than the block holds are drafted at positions that no training ever saw. Fewer are possible, but \
          positions that see the whole block then see a shorter one than in training. Write the number that the block \
          gives, or correct `block_size` or `sample_from_anchor`.";
-    MASK_TOKEN = 418, "a block drafter has no mask token, or one outside the vocabulary",
-        "The positions that a block drafter is to fill hold the embedding of one particular token, `mask_token_id`. It \
-         is not written down here, or it is not below `vocab_size`, so that there is no such embedding.\n\n\
+    MASK_TOKEN = 418, "a parallel drafter has no mask token, or one outside the vocabulary",
+        "Where a head drafts several tokens in one pass, the positions it is to fill hold the embedding of one particular \
+         token, `mask_token_id`. It is not written down here, or it is not below `vocab_size`, so that there is no such \
+         embedding.\n\n\
          Write the id the head was trained with. Trainers take the tokenizer's mask token, a token added for the \
          purpose in the padded part of the vocabulary, or the padding token; with any other one the head drafts \
          from an embedding it has never seen.";

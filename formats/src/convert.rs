@@ -30,6 +30,7 @@ pub(crate) mod output;
 mod plan;
 pub(crate) mod provenance;
 mod row;
+mod survey;
 mod write;
 
 pub use plan::{ConvertReport, Plan};

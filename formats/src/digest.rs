@@ -4,27 +4,27 @@
 use std::io::{ErrorKind, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 
 use crate::config::unreadable;
 use crate::diagnostic::Diagnostic;
-use crate::file::Stretch;
 
 /// Bytes taken at once; they stay in the processor's cache between reading and digesting.
 const BLOCK: usize = 256 << 10;
 
-/// The BLAKE3 digest of bytes that are looked at once, unless `stop` becomes true meanwhile.
-pub(crate) fn blake3_until(bytes: Stretch<'_>, stop: &AtomicBool) -> Option<String> {
-    let (mut digest, mut buffer) = (blake3::Hasher::new(), Vec::new());
-    for begin in (0..bytes.len()).step_by(BLOCK) {
-        if stop.load(Ordering::Relaxed) {
-            return None;
-        }
-        digest.update(bytes.part(begin..bytes.len().min(begin + BLOCK), &mut buffer));
+/// A BLAKE3 digest of bytes that come one after another.
+#[derive(Default)]
+pub(crate) struct Running(blake3::Hasher);
+
+impl Running {
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
     }
-    Some(digest.finalize().to_hex().to_string())
+
+    pub fn finish(&self) -> String {
+        self.0.finalize().to_hex().to_string()
+    }
 }
 
 /// The SHA-256 digest of a file. `progress` is told the bytes read so far; if it breaks the work off, there is no digest.
@@ -74,13 +74,12 @@ mod tests {
         // FIPS 180-4, the example of one block.
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(digest, Ok(Some(expected.to_owned())));
-        let stop = AtomicBool::new(false);
         // What `printf abc | b3sum` prints.
         let expected = "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85";
-        let digest = blake3_until(Stretch::held(b"abc"), &stop);
-        assert_eq!(digest.as_deref(), Some(expected));
-        stop.store(true, Ordering::Relaxed);
-        assert_eq!(blake3_until(Stretch::held(b"abc"), &stop), None);
+        let mut digest = Running::default();
+        digest.update(b"a");
+        digest.update(b"bc");
+        assert_eq!(digest.finish(), expected);
     }
 
     #[test]
@@ -95,9 +94,6 @@ mod tests {
         });
         assert_eq!(digest, Ok(Some(hexadecimal(&Sha256::digest(&bytes)))));
         assert_eq!(told, bytes.len() as u64);
-        let stop = AtomicBool::new(false);
-        let whole = blake3::hash(&bytes).to_hex().to_string();
-        assert_eq!(blake3_until(Stretch::held(&bytes), &stop), Some(whole));
         let stopped = sha256_file(&scratch.path("file"), &mut |_| ControlFlow::Break(()));
         assert_eq!(stopped, Ok(None));
         let absent = sha256_file(&scratch.path("absent"), &mut |_| ControlFlow::Continue(()));

@@ -50,6 +50,8 @@ pub struct ReadOptions {
     pub head_dim: Option<usize>,
     /// What stands in the first position of a block; block drafters only.
     pub dflash_anchor: Option<BlockAnchor>,
+    /// Token that stands for one not drafted yet, in parallel and block drafters.
+    pub mask_token_id: Option<usize>,
     /// `lm_head` may have a row for each verifier token; those of the vocabulary map are taken.
     pub slice_lm_head: bool,
     /// Turns every guess into an error (S411).

@@ -89,15 +89,24 @@ pub fn scan_bytes(dtype: Dtype, data: &[u8]) -> Option<TensorScan> {
     scan_stretch(dtype, Stretch::held(data))
 }
 
+/// The same for a block of whole elements, here and now.
+pub(crate) fn scan_block(dtype: Dtype, block: &[u8]) -> Option<TensorScan> {
+    block_scan(dtype).map(|scan| scan(block))
+}
+
+fn block_scan(dtype: Dtype) -> Option<fn(&[u8]) -> TensorScan> {
+    match dtype {
+        Dtype::BF16 => Some(bf16),
+        Dtype::F16 => Some(f16),
+        Dtype::F32 => Some(f32),
+        Dtype::F64 => Some(f64),
+        _ => None,
+    }
+}
+
 /// The same for bytes that may lie in a file.
 pub(crate) fn scan_stretch(dtype: Dtype, stretch: Stretch<'_>) -> Option<TensorScan> {
-    let block: fn(&[u8]) -> TensorScan = match dtype {
-        Dtype::BF16 => bf16,
-        Dtype::F16 => f16,
-        Dtype::F32 => f32,
-        Dtype::F64 => f64,
-        _ => return None,
-    };
+    let block = block_scan(dtype)?;
     let task = |task: usize| {
         let mut buffer = Vec::new();
         let end = stretch.len().min((task + 1) * TASK);

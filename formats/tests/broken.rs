@@ -90,7 +90,7 @@ fn each_folder_leads_to_the_findings_it_lists_and_to_no_others() {
 
 #[test]
 fn each_folder_shows_the_code_it_is_named_after() {
-    for case in cases().iter().filter(|case| *case != "sound") {
+    for case in cases().iter().filter(|case| !case.starts_with("sound")) {
         let code: Code = case.split('-').next().unwrap().parse().unwrap();
         assert!(
             judge(case)

@@ -7,11 +7,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from comparisons import Finding, convert, evaluate, keep_serving
+import llama_cpp
+from comparisons import Finding, convert, evaluate, keep_serving, there_and_back
 from pairs import FIXTURES, PAIRS, make_pair
 
 ROOT = FIXTURES.parent
 CONVERTED = ["safeailab", "safeailab-bin", "specforge"]
+# Layouts the head of the fixtures is written in and brought back from.
+EXPORTED = ["eagle", "specforge", "sglang", "gguf"]
 
 
 def findings(options: argparse.Namespace) -> Iterator[Finding]:
@@ -19,9 +22,21 @@ def findings(options: argparse.Namespace) -> Iterator[Finding]:
     if "convert" not in options.skip:
         for layout in CONVERTED:
             yield convert(options.binary, FIXTURES, layout, converted / layout)
+        for layout in EXPORTED:
+            yield there_and_back(options.binary, FIXTURES, layout, options.work / "exported", converted)
     if "serve" not in options.skip:
         for layout in CONVERTED:
             yield keep_serving(FIXTURES, layout, converted / layout, options.work / "served" / layout)
+        for layout in EXPORTED:
+            back = f"from-{layout}"
+            yield keep_serving(FIXTURES, back, converted / back, options.work / "served" / back)
+        # Of the foreign layouts, vLLM counts the layers of this one as everybody does.
+        exported = options.work / "exported" / "eagle"
+        yield keep_serving(FIXTURES, "as eagle", exported, options.work / "served" / "as-eagle")
+    if options.llama_cpp:
+        yield from llama_cpp.findings(
+            options.llama_cpp, options.binary, options.work / "llama.cpp", options.work / "pairs"
+        )
     if "evaluate" not in options.skip:
         for subject, head, recorded in [
             ("fixtures, 3 drafts", "speculators", "vllm"),
@@ -56,6 +71,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=ROOT / "target" / "interop")
     parser.add_argument("--pairs", nargs="*", default=list(PAIRS), choices=list(PAIRS), metavar="NAME")
     parser.add_argument("--skip", nargs="*", default=[], choices=["convert", "serve", "evaluate"], metavar="CHECK")
+    parser.add_argument("--llama-cpp", type=Path, metavar="DIRECTORY", help="sources of llama.cpp, built in `build`")
     options = parser.parse_args()
     options.work = options.work.absolute()
     options.binary = options.binary.absolute()

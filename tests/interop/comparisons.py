@@ -72,6 +72,27 @@ def convert(binary: Path, fixtures: Path, layout: str, destination: Path) -> Fin
     return Finding("convert", layout, not differing and not unexpected, detail)
 
 
+def there_and_back(binary: Path, fixtures: Path, layout: str, exported: Path, converted: Path) -> Finding:
+    """Does a head come back from another layout with the values it had, and does the Python package load it?"""
+    head, verifier = fixtures / "heads" / "speculators", fixtures / "verifier"
+    there, back = exported / layout, converted / f"from-{layout}"
+    for directory in (there, back):
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.parent.mkdir(parents=True, exist_ok=True)
+    for source, target, destination in ((head, layout, there), (there, "speculators", back)):
+        command = [binary, "convert", source, "--verifier", verifier, "--to", target, "-o", destination, "--strict"]
+        if run(command) is None:
+            return Finding("convert", f"to {layout} and back", False, f"the conversion to {target} failed")
+    expected, found = (load_file(directory / "model.safetensors") for directory in (head, back))
+    # GGUF files have their vectors in single precision: the values are the same, the dtype is not.
+    differing = [name for name in expected if name not in found or not torch.equal(found[name].to(expected[name].dtype), expected[name])]
+    loaded = SpeculatorModel.from_pretrained(back, dtype=torch.bfloat16).state_dict()
+    differing += [name for name in expected if not torch.equal(loaded[name], expected[name])]
+    detail = f"{len(expected) - len(set(differing))} of {len(expected)} tensors equal"
+    detail += f"; different: {', '.join(sorted(set(differing)))}" if differing else ""
+    return Finding("convert", f"to {layout} and back", not differing and set(found) == set(expected), detail)
+
+
 def read_lines(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::kinds;
 use crate::tiny::{
     DRAFT, Files, Fixture, HIDDEN, Tensor, VOCABULARY, bf16, matrix, safetensors, sound_targets,
     verifier_config, verifier_lm_head, with_header,
@@ -264,6 +265,31 @@ cases! {
     });
     "S416-another-verifier": Valid ["S416" "warning"], InHead(|head| {
         head.config["speculators_config"]["verifier"]["architectures"] = json!(["Qwen3ForCausalLM"]);
+    });
+
+    // Heads of other kinds
+    "sound-block-drafter": Valid [], InHead(kinds::block_drafter);
+    "sound-mtp": Valid [], InFiles(kinds::mtp);
+    "S114-cut": NotValid ["S114" "error"], InFiles(kinds::cut_gguf);
+    "S115-old-version": CouldNotTell ["S115" "error"], InFiles(kinds::old_gguf);
+    "S209-untouched-mtp": Valid ["S209" "info"], InFiles(kinds::untouched_mtp);
+    "S417-more-than-a-block": NotValid ["S417" "error"], InHead(|head| {
+        kinds::block_drafter(head);
+        head.config["speculators_config"]["proposal_methods"][0]["speculative_tokens"] = json!(9);
+    });
+    "S418-mask-outside": NotValid ["S418" "error"], InHead(|head| {
+        kinds::block_drafter(head);
+        head.config["mask_token_id"] = json!(VOCABULARY);
+    });
+    "S419-no-window-rule": NotValid ["S419" "error"], InHead(|head| {
+        kinds::block_drafter(head);
+        remove_key(&mut head.config, "sliding_window_non_causal");
+    });
+    "S420-other-heads": NotValid ["S420" "error"], InFiles(|files| {
+        kinds::mtp(files);
+        let config = files.get_mut("verifier/config.json").expect("the verifier's config");
+        let text = String::from_utf8(config.clone()).expect("UTF-8");
+        *config = text.replace("\"num_key_value_heads\": 1", "\"num_key_value_heads\": 2").into_bytes();
     });
 }
 

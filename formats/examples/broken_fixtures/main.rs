@@ -4,6 +4,7 @@
 //! Everything is derived from names, so each run on each machine makes the same bytes.
 
 mod cases;
+mod kinds;
 mod tiny;
 
 use std::path::{Path, PathBuf};

@@ -280,6 +280,14 @@ impl Resolver<'_> {
     }
 
     fn block_mask_token(&mut self) -> Option<usize> {
+        if let Some(given) = self.options.mask_token_id {
+            self.decisions.push(Decision::settled(
+                "mask_token_id",
+                given,
+                "given by the caller",
+            ));
+            return Some(given);
+        }
         for key in ["mask_token_id", "dspark_noise_token_id"] {
             let key = self.head_key(key);
             let written = self.root.usize(&key);

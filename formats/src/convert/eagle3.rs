@@ -14,7 +14,8 @@ use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
 use crate::head::{Dropped, Head, HeadDescription};
 use crate::rope::{Rope, RopeScaling};
-use crate::speculator::Description;
+use crate::speculator::{Algorithm, Description};
+use crate::validate::unusable_mask_token;
 use crate::verifier;
 use crate::vocabulary::VocabularyMap;
 
@@ -50,6 +51,14 @@ pub(super) fn draft(head: &Head, job: &Job<'_>) -> Result<Draft> {
 /// Adapts the description to what the request, the runtimes and the verifier ask for.
 pub(super) fn settle(head: &Head, job: &Job<'_>, draft: &mut Draft) -> Result<HeadDescription> {
     let mut description = head.description.clone();
+    if description.algorithm == Algorithm::PEagle {
+        let config = head.checkpoint.config();
+        let unusable =
+            unusable_mask_token(description.mask_token_id, description.vocab_size, config);
+        if let Some(problem) = unusable {
+            return Err(problem.into());
+        }
+    }
     if let Some(tokens) = job.request.speculative_tokens {
         description.speculative_tokens = tokens;
     }

@@ -53,6 +53,8 @@ pub struct ConvertReport {
     pub decisions: Vec<Decision>,
     /// The head as it was written.
     pub description: Description,
+    /// What the values of the weights show that may not have been meant.
+    pub findings: Vec<Diagnostic>,
 }
 
 impl Plan {

@@ -235,7 +235,10 @@ impl<'a> Sources<'a> {
             return None;
         };
         let data = self.data(piece).ok()?;
-        (piece.ranges == [0..data.len()]).then_some(data)
+        match piece.ranges.as_slice() {
+            [only] if *only == (0..data.len()) => Some(data),
+            _ => None,
+        }
     }
 
     /// Appends the bytes of a row to a file, in parts of at most `limit` bytes, and tells the length of each.

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{ConvertReport, Plan, Row, config, gguf, output, provenance};
+use super::{ConvertReport, Plan, Row, config, gguf, output, provenance, survey};
 use crate::diagnostic::{Diagnostic, Place};
-use crate::digest;
 use crate::gguf::{Header, Metadata};
+use crate::mtp::NormGain;
 use crate::options::ReadOptions;
-use crate::speculator::Speculator;
+use crate::speculator::{Description, Speculator};
+use crate::validate::values;
 use crate::{Checkpoint, Result, codes};
 
 /// Bytes per write: progress is shown, and an interruption noticed, this often.
@@ -50,18 +51,18 @@ impl Plan {
         // A directory of its own inside gets the permissions of the user's umask.
         let mut finished = scratch.path().join("head");
         fs_err::create_dir(&finished).map_err(|error| failed(&error))?;
-        let bytes = if let Some(metadata) = &self.metadata {
+        let (bytes, findings) = if let Some(metadata) = &self.metadata {
             let file = finished.join(gguf::FILE);
-            let bytes = self.write_gguf(&file, metadata, progress)?;
+            let written = self.write_gguf(&file, metadata, progress)?;
             if output::is_gguf_file(&self.output) {
                 finished = file;
             }
-            bytes
+            written
         } else {
-            let (bytes, config) = self.write_weights(&finished, progress)?;
+            let (bytes, config, findings) = self.write_weights(&finished, progress)?;
             fs_err::write(finished.join("config.json"), config::text(&config))
                 .map_err(|error| failed(&error))?;
-            bytes
+            (bytes, findings)
         };
         self.read_back(&finished)?;
         output::publish(
@@ -78,27 +79,33 @@ impl Plan {
             dropped: self.dropped.clone(),
             decisions: self.decisions.clone(),
             description: self.description.clone(),
+            findings,
         })
     }
 
-    /// The weights, and beside the writing the digests of the source; gives the size of the file and the whole config.
+    /// The weights; gives the size of the file, the whole config, and what was found in the source.
     fn write_weights(
         &self,
         directory: &Path,
         progress: Progress<'_>,
-    ) -> Result<(u64, Map<String, Value>)> {
+    ) -> Result<(u64, Map<String, Value>, Vec<Diagnostic>)> {
         let path = directory.join("model.safetensors");
         let header = self.header();
-        self.with_digests(|| self.write_tensors(&path, &header, |_| &[], progress))
+        self.with_survey(|| self.write_tensors(&path, &header, |_| &[], progress))
     }
 
-    /// A GGUF file, and beside the writing the digests of the source; gives its size.
-    fn write_gguf(&self, path: &Path, metadata: &Metadata, progress: Progress<'_>) -> Result<u64> {
+    /// A GGUF file; gives its size and what was found in the source.
+    fn write_gguf(
+        &self,
+        path: &Path,
+        metadata: &Metadata,
+        progress: Progress<'_>,
+    ) -> Result<(u64, Vec<Diagnostic>)> {
         let mut config = self.config.clone();
         gguf::zero_digests(&mut config);
         let first = gguf::header(self, metadata, &config)?;
-        let (bytes, config) = self
-            .with_digests(|| self.write_tensors(path, &first.bytes, Header::padding, progress))?;
+        let (bytes, config, findings) =
+            self.with_survey(|| self.write_tensors(path, &first.bytes, Header::padding, progress))?;
         let last = gguf::header(self, metadata, &config)?;
         if last.bytes.len() == first.bytes.len() {
             let written = fs_err::OpenOptions::new()
@@ -107,34 +114,44 @@ impl Plan {
                 .and_then(|mut file| file.write_all(&last.bytes));
             written.map_err(|error| output::unwritable(&self.output, &error))?;
         }
-        Ok(bytes)
+        Ok((bytes, findings))
     }
 
-    /// Writes, and beside it takes the digests of the source; gives what writing gives, and the whole config.
-    fn with_digests(
+    /// Writes, and beside it looks at the source: takes the digests of its files, and refuses values that are no numbers.
+    /// Gives what writing gives, the whole config, and what else was found.
+    fn with_survey(
         &self,
         write: impl FnOnce() -> Result<u64>,
-    ) -> Result<(u64, Map<String, Value>)> {
-        let used = provenance::used(self.speculator.checkpoint(), &self.rows);
+    ) -> Result<(u64, Map<String, Value>, Vec<Diagnostic>)> {
+        let checkpoint = self.speculator.checkpoint();
         let stop = AtomicBool::new(false);
-        let (written, digests) = std::thread::scope(|scope| {
-            let digests = scope.spawn(|| -> Option<Vec<String>> {
-                used.iter()
-                    .map(|(_, bytes)| digest::blake3_until(*bytes, &stop))
-                    .collect()
-            });
+        let (written, survey) = std::thread::scope(|scope| {
+            let survey = scope.spawn(|| survey::survey(checkpoint, &self.rows, &stop));
             let written = write();
             if written.is_err() {
                 stop.store(true, Ordering::Relaxed);
             }
-            (written, digests.join())
+            (written, survey.join())
         });
-        let mut config = self.config.clone();
-        // Without digests the writing has failed, and says why.
-        if let Ok(Some(digests)) = digests {
-            provenance::add_digests(&mut config, digests);
+        let (bytes, mut config) = (written?, self.config.clone());
+        // It ends early only where writing has failed.
+        let Ok(Some(survey)) = survey else {
+            return Ok((bytes, config, Vec::new()));
+        };
+        let gain = match &self.description {
+            Description::Mtp(layer) => layer.norm_gain,
+            _ => NormGain::Weight,
+        };
+        let findings = values::check(checkpoint, &survey.scanned, gain);
+        // Zeros may be meant, in a head that is to be trained; what is no number cannot be.
+        if findings
+            .iter()
+            .any(|finding| finding.code == codes::TENSOR_NON_FINITE)
+        {
+            return Err(findings);
         }
-        Ok((written?, config))
+        provenance::add_digests(&mut config, survey.digests);
+        Ok((bytes, config, findings))
     }
 
     /// Header and tensors, straight from the source's mapping, each followed by the padding for its length; gives the size

@@ -215,7 +215,10 @@ impl Resolver<'_> {
                 | Origin::TensorRtLlm
         );
         let writer = self.origin.name();
-        let (taken, reason, guess) = if layers.is_some() && ids.iter().max().copied() == layers {
+        let (taken, reason, guess) = if self.origin == Origin::Vllm {
+            let reason = "vLLM's own configs count the layers that have run";
+            (ids.to_vec(), reason.to_owned(), false)
+        } else if layers.is_some() && ids.iter().max().copied() == layers {
             let reason =
                 "an id equals the number of layers, so the ids count the layers that have run";
             (ids.to_vec(), reason.to_owned(), false)

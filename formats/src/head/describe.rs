@@ -102,6 +102,14 @@ impl Resolver<'_> {
         if algorithm != Algorithm::PEagle {
             return None;
         }
+        if let Some(given) = self.options.mask_token_id {
+            self.decisions.push(Decision::settled(
+                "mask_token_id",
+                given,
+                "given by the caller",
+            ));
+            return Some(given);
+        }
         for key in ["mask_token_id", "ptd_token_id", "pard_token"] {
             let written = self.root.usize(key);
             if let Some(written) = self.keep(written).flatten() {
@@ -273,6 +281,12 @@ impl Resolver<'_> {
     pub(crate) fn rms_norm_eps(&mut self) -> f64 {
         let eps = self.decoder.f64("rms_norm_eps");
         if let Some(eps) = self.keep(eps).flatten() {
+            if eps <= 0.0 {
+                let title = format!("`rms_norm_eps` is {eps}, but has to be positive");
+                let place = self.decoder.place("rms_norm_eps");
+                self.problems
+                    .push(Diagnostic::error(codes::CONFIG_TYPE, title).at(place));
+            }
             return eps;
         }
         let decision = match (

@@ -36,6 +36,7 @@ pub(crate) enum Origin {
     TorchSpec,
     Automodel,
     TensorRtLlm,
+    Vllm,
     ZLab,
 }
 
@@ -50,6 +51,7 @@ impl Origin {
             Origin::TorchSpec => "TorchSpec",
             Origin::Automodel => "NeMo Automodel",
             Origin::TensorRtLlm => "TensorRT-LLM",
+            Origin::Vllm => "vLLM",
             Origin::ZLab => "z-lab",
         }
     }
@@ -339,7 +341,12 @@ fn origin(root: &Section<'_>, names: &[&str]) -> Origin {
         "use_input_layernorm_in_first_layer",
         "use_last_layernorm",
     ];
-    if modelopt
+    let model_type = root.str("model_type").ok().flatten();
+    // vLLM looks for this architecture, whoever wrote the head.
+    let usual = architecture == "Eagle3LlamaForCausalLM" && !has("target_model_type");
+    if matches!(model_type, Some("eagle" | "eagle3")) {
+        Origin::Vllm
+    } else if modelopt
         .iter()
         .any(|key| has(&format!("eagle_config.{key}")))
     {
@@ -349,7 +356,7 @@ fn origin(root: &Section<'_>, names: &[&str]) -> Origin {
     } else if has("_torchspec_version") {
         Origin::TorchSpec
     } else if has("modal_type")
-        || (architecture.starts_with("Eagle3") && architecture != "Eagle3Speculator")
+        || (architecture.starts_with("Eagle3") && architecture != "Eagle3Speculator" && !usual)
     {
         Origin::AngelSlim
     } else if architecture == "LlamaEagle3DraftModel"
@@ -385,6 +392,7 @@ pub(crate) fn evidence(origin: Origin) -> &'static str {
         Origin::ModelOpt => "`eagle_config` has keys that only ModelOpt writes",
         Origin::AngelSlim => "the architecture or `modal_type` is one that only AngelSlim writes",
         Origin::TorchSpec => "the config has `_torchspec_version`",
+        Origin::Vllm => "the config is of type `eagle`, which is vLLM's own",
         Origin::TensorRtLlm => "the architecture is the one that TensorRT-LLM reads",
         Origin::Automodel => "the names or the architecture are those of NeMo Automodel",
         Origin::ZLab => "a block drafter whose config is not that of speculators",

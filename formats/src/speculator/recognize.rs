@@ -28,6 +28,17 @@ pub(crate) fn algorithm(checkpoint: &Checkpoint) -> Result<Algorithm> {
             .into()
         });
     }
+    for key in ["transformer_layer_config", "speculators_config"] {
+        if root.get(key).is_some() {
+            return Err(Diagnostic::error(
+                codes::CONFIG_KEY_MISSING,
+                format!("`speculators_model_type` is missing, although `{key}` is there"),
+            )
+            .at(root.place(key))
+            .note("it names the kind of head; no loader takes the config for one of speculators without it")
+            .into());
+        }
+    }
     Ok(by_tensors(checkpoint).unwrap_or(Algorithm::Eagle3))
 }
 

@@ -2,6 +2,7 @@
 
 use crate::block::BlockHead;
 use crate::codes;
+use crate::config::ConfigFile;
 use crate::diagnostic::{Diagnostic, Place};
 
 impl BlockHead {
@@ -47,14 +48,27 @@ fn tokens(head: &BlockHead) -> Option<Diagnostic> {
 }
 
 fn mask_token(head: &BlockHead) -> Option<Diagnostic> {
+    let description = &head.description;
+    unusable_mask_token(
+        description.mask_token_id,
+        description.vocab_size,
+        head.checkpoint.config(),
+    )
+}
+
+/// The token that stands where none is drafted yet, in heads that draft several at once.
+pub(crate) fn unusable_mask_token(
+    token: Option<usize>,
+    vocabulary: usize,
+    config: &ConfigFile,
+) -> Option<Diagnostic> {
     const KEY: &str = "mask_token_id";
-    let config = head.checkpoint.config();
-    let vocabulary = head.description.vocab_size;
-    match head.description.mask_token_id {
+    match token {
         None => Some(
             Diagnostic::error(codes::MASK_TOKEN, format!("`{KEY}` is not written down"))
-                .at(config.place_of("block_size"))
-                .note("no program drafts a block without it"),
+                .at(config.place_of(KEY))
+                .note("no program drafts several tokens in one pass without it")
+                .help("convert with `--mask-token-id`, naming the token the head was trained with"),
         ),
         Some(token) if token >= vocabulary => Some(
             Diagnostic::error(

@@ -33,6 +33,7 @@ use crate::speculator::{Algorithm, Description, Speculator};
 use crate::verifier::VerifierConfig;
 use crate::weights;
 
+pub(crate) use block::unusable_mask_token;
 pub use policy::Silenced;
 use runtime::{Runtime, RuntimeReport, Subject};
 
@@ -213,6 +214,7 @@ fn judge(
             } else {
                 judge_contents(checkpoint, options, step, report)?;
             }
+            report.diagnostics.extend(maps::missing(&speculator));
             match &speculator {
                 Speculator::Eagle3(head) => judge_head(head, pair, report),
                 Speculator::Block(head) => judge_block(head, pair, report),
@@ -349,6 +351,12 @@ fn judge_head(
     report: &mut ValidationReport,
 ) {
     report.diagnostics.extend(serving::aux_layers(head));
+    report.diagnostics.extend(serving::mask_token(head));
+    if let Some((config, _)) = verifier {
+        report
+            .diagnostics
+            .extend(serving::lifted_aux_layers(head, config));
+    }
     let map = head.vocabulary_map();
     if let Some(map) = map {
         report
@@ -435,7 +443,7 @@ fn verdict(
 /// Whether a finding says something about the head, or only that this program could not look at it.
 fn settles(dir: &Path, diagnostic: &Diagnostic) -> bool {
     match diagnostic.code {
-        codes::LAYOUT_UNKNOWN | codes::WEIGHTS_NAME => false,
+        codes::LAYOUT_UNKNOWN | codes::WEIGHTS_NAME | codes::GGUF_UNSUPPORTED => false,
         codes::FILE_MISSING => {
             is_checkpoint(dir)
                 && !diagnostic

@@ -2,21 +2,55 @@
 
 use serde_json::Value;
 
+use super::block::unusable_mask_token;
 use crate::codes;
 use crate::config::{ConfigFile, Section};
 use crate::diagnostic::Diagnostic;
-use crate::head::Head;
+use crate::head::{Head, Layout, default_layers};
+use crate::speculator::Algorithm;
+use crate::verifier::VerifierConfig;
 
 /// Looks at the keys a runtime reads before it reads a tensor.
 pub(super) fn check(config: &ConfigFile) -> Vec<Diagnostic> {
     let mut findings = match config.root().section("speculators_config") {
         Ok(Some(section)) => proposal_methods(&section),
-        Ok(None) => Vec::new(),
+        Ok(None) => no_proposal(config).into_iter().collect(),
         Err(found) => vec![found],
     };
+    findings.extend(draft_vocab_size(config));
     findings.extend(norm_before_residual(config));
     findings.extend(tied_embeddings(config));
     findings
+}
+
+/// The kind of a head in the layout of current loaders; EAGLE-1 left it before these keys mattered.
+fn kind(config: &ConfigFile) -> Option<&str> {
+    let kind = config.root().str("speculators_model_type").ok().flatten();
+    kind.filter(|kind| *kind != "eagle")
+}
+
+fn no_proposal(config: &ConfigFile) -> Option<Diagnostic> {
+    kind(config)?;
+    let title = "`speculators_config` is missing";
+    Some(
+        Diagnostic::error(codes::PROPOSAL_METHOD, title)
+            .at(config.place_of("speculators_model_type"))
+            .note("it names the verifier and the number of draft tokens; the Python package and vLLM stop without it")
+            .help("convert the head again, which writes it"),
+    )
+}
+
+/// Without the key, the Python package assumes 32000 tokens and vLLM the verifier's vocabulary.
+fn draft_vocab_size(config: &ConfigFile) -> Option<Diagnostic> {
+    const KEY: &str = "draft_vocab_size";
+    let kind = kind(config).filter(|kind| *kind != "mtp")?;
+    let absent = config.root().get(KEY).is_none_or(Value::is_null);
+    absent.then(|| {
+        Diagnostic::error(codes::CONFIG_KEY_MISSING, format!("`{KEY}` is missing"))
+            .at(config.place_of("speculators_model_type"))
+            .note(format!("of a `{kind}` head, the Python package takes 32000 then, whatever the tensors are"))
+            .help("write the number of rows of `lm_head.weight`, or of the embedding where there is none")
+    })
 }
 
 fn proposal_methods(section: &Section<'_>) -> Vec<Diagnostic> {
@@ -162,4 +196,33 @@ pub(super) fn aux_layers(head: &Head) -> Option<Diagnostic> {
             .note(decision.reason.clone())
             .help(help),
     )
+}
+
+/// P-EAGLE drafts all tokens in one pass.
+pub(super) fn mask_token(head: &Head) -> Option<Diagnostic> {
+    let description = &head.description;
+    if description.algorithm != Algorithm::PEagle {
+        return None;
+    }
+    unusable_mask_token(
+        description.mask_token_id,
+        description.vocab_size,
+        head.checkpoint.config(),
+    )
+}
+
+/// Ids of the default layers, counted as outputs of layers from 0: what remains where a conversion lifted them unchanged.
+pub(super) fn lifted_aux_layers(head: &Head, verifier: &VerifierConfig) -> Option<Diagnostic> {
+    const KEY: &str = "eagle_aux_hidden_state_layer_ids";
+    let config = head.checkpoint.config();
+    let ids = &head.description.aux_layer_ids;
+    let default = default_layers(verifier.num_hidden_layers)?;
+    let outputs: Vec<usize> = default.iter().map(|id| id - 1).collect();
+    (head.layout == Layout::Speculators && *ids == outputs).then(|| {
+        let title = format!("the auxiliary layers {ids:?} are each one below the default, {default:?}");
+        Diagnostic::warning(codes::AUX_LAYERS_MISSING, title)
+            .at(config.place_of(KEY))
+            .note("trainers that count outputs of layers from 0 write the default layers so, and this layout counts layers that have run")
+            .help("if the head was trained on the default layers, convert it with `--aux-convention output`")
+    })
 }
