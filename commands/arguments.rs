@@ -14,8 +14,8 @@ use crate::validate::ValidateArguments;
 
 /// Convert, validate and evaluate speculative-decoding heads
 ///
-/// Takes a head (EAGLE-3) from raw weights to a checkpoint that is converted, checked and measured, in the format that
-/// vLLM serves. Answers go to stdout, talk goes to stderr.
+/// Takes a speculative-decoding head (EAGLE-3 first) from raw weights to a checkpoint that is converted, checked and
+/// measured, in the format that vLLM serves. Answers go to stdout, talk goes to stderr.
 #[derive(Debug, Parser)]
 #[command(name = "speculators", version, max_term_width = 88, after_long_help = AFTER_HELP)]
 pub struct Arguments {

@@ -11,10 +11,11 @@ use crate::failure::Failure;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "What the source leaves open")]
 pub struct ResolveArguments {
-    /// Verifier layers the head reads, each counted as "after this many layers have run"
+    /// Verifier layers the head reads, each counted as "after this many layers have run" unless
+    /// `--aux-convention` says otherwise
     #[arg(long, value_name = "ID,ID,ID", value_delimiter = ',')]
     pub aux_layers: Option<Vec<usize>>,
-    /// What the source's own layer ids count
+    /// What layer ids count: those of `--aux-layers` where it is given, else the source's own
     #[arg(long, value_enum, value_name = "KIND")]
     pub aux_convention: Option<Convention>,
     /// The first layer's residual is the normalized `fc` output
@@ -36,7 +37,7 @@ pub struct ResolveArguments {
     #[arg(long, value_name = "SOURCE", value_parser = rope)]
     pub rope: Option<RopeChoice>,
     /// Base of the rotary frequencies; short for `--rope theta=X`
-    #[arg(long, value_name = "THETA", conflicts_with = "rope")]
+    #[arg(long, value_name = "THETA", conflicts_with = "rope", value_parser = theta)]
     pub rope_theta: Option<f64>,
     /// Token that stands for one not drafted yet, in parallel and block drafters
     #[arg(long, value_name = "ID")]
@@ -84,16 +85,21 @@ fn rope(text: &str) -> Result<RopeChoice, String> {
             let theta = text
                 .strip_prefix("theta=")
                 .ok_or("expected `config`, `verifier`, `plain` or `theta=X`")?;
-            let theta: f64 = theta
-                .parse()
-                .map_err(|_| format!("`{theta}` is not a number"))?;
-            if !theta.is_finite() || theta <= 0.0 {
-                return Err(format!("theta is {theta}, but has to be positive"));
-            }
-            Some(RopeOverride::Theta(theta))
+            Some(RopeOverride::Theta(self::theta(theta)?))
         }
     };
     Ok(RopeChoice(given))
+}
+
+fn theta(text: &str) -> Result<f64, String> {
+    let theta: f64 = text
+        .parse()
+        .map_err(|_| format!("`{text}` is not a number"))?;
+    if theta.is_finite() && theta > 0.0 {
+        Ok(theta)
+    } else {
+        Err(format!("theta is {theta}, but has to be positive"))
+    }
 }
 
 fn norm_output(text: &str) -> Result<bool, String> {

@@ -16,7 +16,7 @@ use serde::Serialize;
 use speculators_formats::codes::{self, Code};
 use speculators_formats::validate::runtime::Runtime;
 use speculators_formats::validate::{ValidateOptions, ValidationReport, Verdict, validate_until};
-use speculators_formats::{Diagnostic, Level};
+use speculators_formats::{Diagnostic, Level, Place};
 
 use crate::arguments::Format;
 use crate::failure::{Exit, Failure, Outcome};
@@ -148,8 +148,32 @@ pub fn run(arguments: &ValidateArguments, session: &Session) -> Outcome {
     })
 }
 
+/// A report never takes the place of a file it is about.
+fn not_over_input(arguments: &ValidateArguments) -> Result<(), Failure> {
+    let real = |path: &Path| fs_err::canonicalize(path).ok();
+    let Some(goal) = arguments.output.as_deref().and_then(real) else {
+        return Ok(());
+    };
+    let inputs = arguments.directories.iter().chain(&arguments.verifier);
+    let over = inputs
+        .filter_map(|input| real(input))
+        .any(|input| goal == input || goal.parent() == Some(&input));
+    if !over {
+        return Ok(());
+    }
+    Err(Diagnostic::error(
+        codes::OUTPUT_EXISTS,
+        "the report would replace a file of a checkpoint it is about",
+    )
+    .at(Place::file(&goal))
+    .note("it is never written to, even with `--force`")
+    .help("name another file")
+    .into())
+}
+
 fn judge(arguments: &ValidateArguments, session: &Session) -> Outcome {
     let options = options(arguments)?;
+    not_over_input(arguments)?;
     // Trouble with the file is found before the weights are read.
     let file = match &arguments.output {
         Some(goal) => Some(OutputFile::create(goal, arguments.force)?),

@@ -123,7 +123,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__convert)
-            opts="-o -q -v -h --verifier --to --algorithm --output-path --algorithm-kwargs --validate-device --verifier-name --num-speculative-tokens --dtype --embed --lm-head --fc-bias --aux-layers --aux-convention --norm-before-residual --norm-before-fc --fc-norm --norm-output --rope --rope-theta --head-dim --dflash-anchor --strict --dry-run --force --format --quiet --verbose --color --no-progress --help"
+            opts="-o -q -v -h --verifier --to --algorithm --output-path --algorithm-kwargs --validate-device --verifier-name --num-speculative-tokens --dtype --embed --lm-head --fc-bias --aux-layers --aux-convention --norm-before-residual --norm-before-fc --fc-norm --norm-output --rope --rope-theta --mask-token-id --head-dim --dflash-anchor --strict --dry-run --force --format --quiet --verbose --color --no-progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -210,6 +210,10 @@ _speculators() {
                     return 0
                     ;;
                 --rope-theta)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mask-token-id)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -64,8 +64,8 @@ complete -c speculators -n "__fish_speculators_using_subcommand convert" -l lm-h
 slice-to-draft\t'Those of the vocabulary map'"
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l fc-bias -d 'A bias after `fc` that the target has no place for: may go if it is zero, or is an error' -r -f -a "zero-ok\t'Left out where it is zero throughout'
 error\t'Refused'"
-complete -c speculators -n "__fish_speculators_using_subcommand convert" -l aux-layers -d 'Verifier layers the head reads, each counted as "after this many layers have run"' -r
-complete -c speculators -n "__fish_speculators_using_subcommand convert" -l aux-convention -d 'What the source\'s own layer ids count' -r -f -a "input\t'The layer whose input is read: id k is the state after k layers'
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l aux-layers -d 'Verifier layers the head reads, each counted as "after this many layers have run" unless `--aux-convention` says otherwise' -r
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l aux-convention -d 'What layer ids count: those of `--aux-layers` where it is given, else the source\'s own' -r -f -a "input\t'The layer whose input is read: id k is the state after k layers'
 output\t'The layer whose output is read: id k is the state after k + 1 layers'"
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l norm-before-residual -d 'The first layer\'s residual is the normalized `fc` output' -r -f -a "true\t''
 false\t''"
@@ -76,6 +76,7 @@ false\t''"
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l norm-output -d 'What the final norm is for: `feedback` (or true) if its output is fed to the next draft step, `head` (or false) if it only comes before `lm_head`' -r
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l rope -d 'Rotary embedding: `config` as stated, `verifier` as the verifier\'s, `plain` for theta 10000 without scaling, or `theta=X`' -r
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l rope-theta -d 'Base of the rotary frequencies; short for `--rope theta=X`' -r
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l mask-token-id -d 'Token that stands for one not drafted yet, in parallel and block drafters' -r
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l head-dim -d 'Channels per attention head' -r
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l dflash-anchor -d 'What the first position of a block holds: a token that is known, or the first that is predicted' -r -f -a "known\t'A token that is known already'
 predicted\t'The first token that is predicted'"

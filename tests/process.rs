@@ -428,3 +428,30 @@ fn an_interrupted_validation_leaves_no_report() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(is_empty(&goal));
 }
+
+#[test]
+fn a_report_never_replaces_what_it_is_about() {
+    let scratch = TempDir::new().unwrap();
+    let head = scratch.path().join("head");
+    fs_err::create_dir(&head).unwrap();
+    for name in ["config.json", "model.safetensors"] {
+        fs_err::copy(
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("fixtures/heads/speculators")
+                .join(name),
+            head.join(name),
+        )
+        .unwrap();
+    }
+    let config = head.join("config.json");
+    let before = fs_err::read(&config).unwrap();
+    let stderr = trouble(&[
+        "validate",
+        head.to_str().unwrap(),
+        "--output",
+        config.to_str().unwrap(),
+        "--force",
+    ]);
+    assert!(stderr.contains("S108"), "{stderr}");
+    assert_eq!(fs_err::read(&config).unwrap(), before);
+}

@@ -121,10 +121,11 @@ codes! {
          half-written checkpoint is not left behind under the final name.\n\n\
          The note says what the operating system answered.";
     LAYOUT_UNKNOWN = 110, "the checkpoint is in no layout this version reads",
-        "A head is recognized by the names and shapes of its tensors first and by its config second. Three layouts of \
-         EAGLE-3 are known: that of `speculators` (`layers.0.*` with a `speculators_model_type`), that of the \
-         original release (`midlayer.*`) and that of SpecForge. This directory is none of them. It may be a head of \
-         another kind (EAGLE-1, Medusa, DFlash, MTP), a quantized one, a complete language model, or something else.\n\n\
+        "A head is recognized by the names and shapes of its tensors first and by its config second. Heads of EAGLE-1 to \
+         3, P-EAGLE, the block drafters and MTP layers are read, each in the layouts of the programs that write it. This \
+         directory is none of them: a head of another kind (Medusa, EAGLE-4, latent attention), a quantized one, a \
+         complete language model, or something else. Where it is recognized as one of these, the finding says what \
+         using it would take.\n\n\
          Check that the directory is the head and not its verifier. `speculators inspect` lists the tensors that were \
          found.";
     WEIGHTS_NAME = 111, "the weights are not under a name that is looked for",

@@ -18,6 +18,7 @@ mod flags;
 mod kinds;
 mod layout;
 mod open;
+mod quantized;
 mod sizes;
 #[cfg(test)]
 mod tests;

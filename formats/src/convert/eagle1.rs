@@ -27,6 +27,16 @@ pub(super) fn draft(head: &EagleHead, target: Target, job: &Job<'_>) -> Result<D
         .help("`--to eagle` or `--to sglang`")
         .into());
     }
+    if target == Target::SgLang && head.description.layernorms {
+        return Err(Diagnostic::error(
+            codes::NOT_REPRESENTABLE,
+            "the head has the extra norms of HASS, and the sglang layout has no place for them",
+        )
+        .at(Place::file(head.checkpoint.root()))
+        .note("SGLang skips tensors it does not know, and would draft wrongly without a word")
+        .help("`--to eagle` keeps them")
+        .into());
+    }
     let mut description = head.description.clone();
     let mut dropped = head.dropped.clone();
     let mut rows = Vec::new();

@@ -69,13 +69,14 @@ pub(crate) fn occupied(output: &Path, force: bool) -> Option<Diagnostic> {
     let metadata = fs_err::symlink_metadata(output).ok()?;
     let problem = Diagnostic::error(codes::OUTPUT_EXISTS, "the output exists already")
         .at(Place::file(output));
-    if !force {
+    let one_file = metadata.is_file() && is_gguf_file(output);
+    if !force && (metadata.is_dir() || one_file) {
         return Some(problem.help("choose another output, or pass `--force` to replace it"));
     }
+    if one_file {
+        return None;
+    }
     if !metadata.is_dir() {
-        if metadata.is_file() && is_gguf_file(output) {
-            return None;
-        }
         return Some(problem.note("it is not a directory, so `--force` does not replace it"));
     }
     // `--force` replaces a checkpoint, not whatever else a mistyped path may lead to.

@@ -55,7 +55,7 @@ impl Resolver<'_> {
             self.decisions.push(Decision::guessed(
                 key,
                 format!("{ids:?}"),
-                format!("the config lists {given}, but every runtime concatenates the states in ascending order"),
+                format!("they are listed as {given}, but every runtime concatenates the states in ascending order"),
             ));
         }
         let listed = ids.len();

@@ -119,29 +119,6 @@ impl Resolver<'_> {
         None
     }
 
-    pub(crate) fn not_quantized(&mut self) {
-        for section in [self.root.clone(), self.decoder.clone()] {
-            let quantization = section.section("quantization_config");
-            if let Some(quantization) = self.keep(quantization).flatten() {
-                let method = quantization
-                    .str("quant_method")
-                    .ok()
-                    .flatten()
-                    .unwrap_or("an unnamed method");
-                self.problems.push(
-                    Diagnostic::error(
-                        codes::LAYOUT_UNKNOWN,
-                        format!("the head is quantized with `{method}`"),
-                    )
-                    .at(section.place("quantization_config"))
-                    .note("quantized heads are not supported in this version")
-                    .help("start from the checkpoint it was quantized from"),
-                );
-                return;
-            }
-        }
-    }
-
     /// Multipliers of other families would change every output, and no layout of heads has them.
     pub(crate) fn scales_nothing(&mut self) {
         for key in [

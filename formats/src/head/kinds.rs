@@ -103,7 +103,7 @@ pub(super) fn refused(
     let refusal = |name: &str| {
         Diagnostic::error(
             codes::LAYOUT_UNKNOWN,
-            format!("this is {name}, not an EAGLE-3 head"),
+            format!("this is {name}, which this version does not read"),
         )
         .at(Place::file(checkpoint.root()))
     };

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::options::{AuxConvention, ReadOptions};
-use crate::testing::{DRAFT, HIDDEN, Scratch, TinyHead, verifier_config};
+use crate::testing::{DRAFT, HIDDEN, Scratch, TinyHead, VOCABULARY, verifier_config};
 use crate::{ConfigFile, Result, VerifierConfig};
 
 fn verifier() -> VerifierConfig {
@@ -502,4 +502,22 @@ fn absurd_sizes_end_in_a_finding() {
             assert!(open(&head).is_err(), "{key} = {size}");
         }
     }
+}
+
+#[test]
+fn a_config_that_vllm_wrapped_is_read_as_vllm_reads_it() {
+    let mut head = TinyHead::new();
+    let mut model = head.config.clone();
+    model["vocab_size"] = json!(VOCABULARY);
+    head.config = json!({
+        "architectures": ["Eagle3LlamaForCausalLM"], "eagle_aux_hidden_state_layer_ids": [1, 3, 4],
+        "model": model, "model_type": "eagle"
+    });
+    let opened = open(&head).unwrap();
+    assert_eq!(opened.description.aux_layer_ids, [1, 3, 4]);
+    assert!(
+        opened.decisions.iter().all(|decision| !decision.guess),
+        "{:?}",
+        opened.decisions
+    );
 }

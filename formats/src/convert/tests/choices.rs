@@ -124,3 +124,34 @@ fn a_zero_bias_after_fc_goes_only_where_it_may() {
     assert!(plan.rows().iter().any(|row| row.destination == "fc.bias"));
     assert_eq!(plan.config()["bias"], json!(true));
 }
+
+#[test]
+fn values_that_are_no_numbers_stop_a_conversion_and_zeros_are_reported() {
+    let mut head = TinyHead::new();
+    head.put(
+        "norm.weight",
+        Dtype::BF16,
+        &[HIDDEN],
+        [0xc0, 0x7f].repeat(HIDDEN),
+    );
+    let (scratch, request) = request(&head);
+    let found = plan(&request).unwrap().write(&mut |_, _| ()).unwrap_err();
+    assert_eq!(found[0].code, codes::TENSOR_NON_FINITE);
+    assert_eq!(left(&scratch), ["source", "verifier"]);
+
+    let mut head = TinyHead::new();
+    head.put(
+        "fc.weight",
+        Dtype::BF16,
+        &[HIDDEN, 3 * HIDDEN],
+        vec![0; 6 * HIDDEN * HIDDEN],
+    );
+    let (_scratch, request) = super::request(&head);
+    let report = plan(&request).unwrap().write(&mut |_, _| ()).unwrap();
+    assert_eq!(report.findings.len(), 1);
+    assert!(
+        report.findings[0].title.contains("fc.weight"),
+        "{:?}",
+        report.findings
+    );
+}

@@ -10,7 +10,7 @@ use crate::checkpoint::Checkpoint;
 use crate::codes;
 use crate::convert::output;
 use crate::diagnostic::{Diagnostic, Place};
-use crate::mtp::MtpHead;
+use crate::mtp::{MtpHead, judge};
 use crate::options::ReadOptions;
 
 /// Bytes per read: progress is shown, and an interruption noticed, this often.
@@ -20,12 +20,28 @@ const CHUNK: usize = 4 << 20;
 type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
 
 impl StitchPlan {
+    /// Refuses values that are no numbers: in a verifier they would spoil every answer that is drafted for.
+    fn numbers(&self) -> Result<()> {
+        let go_on = &mut |_, _| ControlFlow::Continue(());
+        let ControlFlow::Continue(scanned) = judge::scan(&self.speculator, go_on) else {
+            return Ok(());
+        };
+        let mut findings = judge::values(&self.speculator, &scanned);
+        findings.retain(|finding| finding.code == codes::TENSOR_NON_FINITE);
+        if findings.is_empty() {
+            Ok(())
+        } else {
+            Err(findings)
+        }
+    }
+
     /// Writes the output. `progress` is told the bytes done and the bytes in all, and may break it off.
     ///
     /// # Errors
     /// S108 when something has appeared at the output meanwhile, S109 when it cannot be written or was broken off, and
     /// whatever is wrong with what was written when it is read back. In each case nothing is left behind.
     pub fn write_until(&self, progress: Progress<'_>) -> Result<StitchReport> {
+        self.numbers()?;
         let parent = output::parent(&self.output)?;
         let failed = |error: &std::io::Error| output::unwritable(&self.output, error);
         // Beside the output, so that the last step is a rename; private until then, and gone when dropped.

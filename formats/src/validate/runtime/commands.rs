@@ -36,6 +36,15 @@ pub(super) fn quoted(word: &str) -> String {
     }
 }
 
+/// The attention windows of a head's layers, in words.
+pub(super) fn windows(windows: &[Option<usize>]) -> String {
+    let each = windows.iter().map(|window| match window {
+        Some(width) => format!("{width} tokens"),
+        None => "no window".to_owned(),
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

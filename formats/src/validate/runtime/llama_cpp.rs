@@ -1,7 +1,8 @@
 //! llama.cpp 0.5.0, read from its sources: what an EAGLE-3 head has to be for its GGUF loader.
 
+use super::commands::{quoted, windows};
 use super::{Assessment, Fit, Subject};
-use crate::head::{DraftLayer, Head};
+use crate::head::{DraftLayer, Head, Layout};
 use crate::speculator::{Algorithm, Speculator};
 use crate::verifier::HiddenAct;
 
@@ -19,9 +20,23 @@ pub(super) fn assess(subject: &Subject<'_>, out: &mut Assessment) {
     if let Some(head) = subject.head() {
         represented(head, out);
     }
+    if let Some(head) = subject.head().filter(|head| head.layout == Layout::Gguf) {
+        let file = head
+            .checkpoint
+            .files()
+            .first()
+            .map_or(subject.dir, |path| path);
+        out.judged = true;
+        out.commands.push(format!(
+            "llama-speculative-simple -m VERIFIER.gguf -md {} --spec-type draft-eagle3 --draft-max {}",
+            quoted(&file.display().to_string()),
+            head.description.speculative_tokens
+        ));
+        return;
+    }
     let possible = subject.head().is_some() && out.findings.len() == before;
     let finding = out.refuse(
-        "llama.cpp reads GGUF files, and this is a directory of safetensors".to_owned(),
+        "llama.cpp reads GGUF files, and this is none".to_owned(),
         crate::Place::file(subject.dir),
     );
     if possible {
@@ -96,7 +111,7 @@ fn represented(head: &Head, out: &mut Assessment) {
         out.assume(
             "sliding_window",
             "full attention",
-            Fit::Wrong(format!("{:?}", description.sliding_window)),
+            Fit::Wrong(windows(&description.sliding_window)),
             config.place_of("sliding_window"),
             "its heads have no window",
         );

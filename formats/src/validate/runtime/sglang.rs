@@ -4,7 +4,7 @@
 //! Tensors it has no place for are skipped and places no tensor is found for stay as they are, both in silence; so what
 //! would stop another loader is an error here too.
 
-use super::commands::{directory, verifier};
+use super::commands::{directory, verifier, windows};
 use super::{Assessment, Fit, Subject};
 use crate::eagle::EagleHead;
 use crate::head::{DraftLayer, Head};
@@ -127,7 +127,7 @@ fn represented(head: &Head, out: &mut Assessment) {
         out.assume(
             "sliding_window",
             "full attention",
-            Fit::Wrong(format!("{:?}", description.sliding_window)),
+            Fit::Wrong(windows(&description.sliding_window)),
             config.place_of("sliding_window"),
             "its draft layers have no window",
         );
