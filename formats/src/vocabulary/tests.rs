@@ -93,6 +93,7 @@ fn absolute_ids_without_t2d_are_repaired_only_if_offsets_are_impossible() {
         d2t: Some(vec![1, 2, 5, 7]),
         t2d: None,
         repair: true,
+        ..case()
     };
     assert_eq!(
         repairable.resolve().unwrap().0.unwrap().draft_to_target,
@@ -102,6 +103,7 @@ fn absolute_ids_without_t2d_are_repaired_only_if_offsets_are_impossible() {
         d2t: Some(vec![0, 1, 2, 4]),
         t2d: None,
         repair: true,
+        ..case()
     };
     assert_eq!(open.resolve(), Err(305));
 }
@@ -158,6 +160,7 @@ fn maps_that_were_never_loaded_are_told_from_the_first_tokens() {
         d2t: Some(vec![0; 4]),
         t2d: Some(vec![1, 1, 1, 1, 0, 0, 0, 0]),
         repair: false,
+        ..case()
     };
     assert_eq!(
         first.resolve().unwrap().0.unwrap().draft_to_target,
