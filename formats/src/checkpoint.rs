@@ -9,7 +9,7 @@ use safetensors::Dtype;
 use crate::config::{ConfigFile, file_name, unreadable};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::file::Stretch;
-use crate::gguf::{self, GgufWeights};
+use crate::gguf::{self, GgufFile, GgufWeights};
 use crate::scan::TensorScan;
 use crate::weights::Weights;
 use crate::{Result, codes, scan};
@@ -55,12 +55,7 @@ impl Checkpoint {
     pub fn open(root: impl AsRef<Path>) -> Result<Checkpoint> {
         let root = root.as_ref();
         if let Some(file) = gguf::locate(root)? {
-            let (weights, config) = GgufWeights::open(&file)?;
-            return Ok(Checkpoint {
-                root: root.to_path_buf(),
-                config,
-                weights: Weights::gguf(weights),
-            });
+            return Checkpoint::gguf(root, GgufFile::open(&file)?);
         }
         directory(root)?;
         let mut problems = Vec::new();
@@ -94,6 +89,24 @@ impl Checkpoint {
             root: root.to_path_buf(),
             config,
             weights: Weights::in_memory(root, weights)?,
+        })
+    }
+
+    /// A GGUF file that is in memory already; `path` is used in findings only.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`], without S101.
+    pub fn gguf_in_memory(path: impl AsRef<Path>, bytes: Vec<u8>) -> Result<Checkpoint> {
+        let path = path.as_ref();
+        Checkpoint::gguf(path, GgufFile::from_bytes(path, bytes)?)
+    }
+
+    fn gguf(root: &Path, file: GgufFile) -> Result<Checkpoint> {
+        let (weights, config) = GgufWeights::new(file)?;
+        Ok(Checkpoint {
+            root: root.to_path_buf(),
+            config,
+            weights: Weights::gguf(weights),
         })
     }
 

@@ -141,11 +141,23 @@ impl Speculator {
         verifier: Option<&VerifierConfig>,
         options: &ReadOptions,
     ) -> Result<Speculator> {
-        let facts = verifier.map(VerifierFacts::from);
-        Speculator::resolve(Checkpoint::open(path)?, facts.as_ref(), options)
+        Speculator::from_checkpoint(Checkpoint::open(path)?, verifier, options)
     }
 
     /// Resolves a checkpoint that is open already.
+    ///
+    /// # Errors
+    /// As [`Speculator::open`].
+    pub fn from_checkpoint(
+        checkpoint: Checkpoint,
+        verifier: Option<&VerifierConfig>,
+        options: &ReadOptions,
+    ) -> Result<Speculator> {
+        let facts = verifier.map(VerifierFacts::from);
+        Speculator::resolve(checkpoint, facts.as_ref(), options)
+    }
+
+    /// The same with the few numbers of a verifier that matter here, whatever its family.
     pub(crate) fn resolve(
         checkpoint: Checkpoint,
         verifier: Option<&VerifierFacts>,

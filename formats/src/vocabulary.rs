@@ -3,6 +3,8 @@
 //! On disk it is told twice. `d2t` holds one offset per draft token, `target = draft + d2t[draft]`; `t2d` marks the
 //! verifier tokens that are in. The two are read together, because each shows what may be wrong with the other.
 
+use std::collections::HashSet;
+
 use safetensors::Dtype;
 
 use crate::checkpoint::TensorView;
@@ -231,7 +233,8 @@ impl Maps<'_> {
 
     /// Reads targets as they stand and counts what is wrong with them.
     fn read(&self, targets: &[i64], t2d: Option<&[bool]>) -> Reading {
-        let mut seen = vec![false; self.vocab_size];
+        // A set of what is there: the size of the vocabulary is a claim, which only a `t2d` bears out.
+        let mut seen = HashSet::with_capacity(targets.len());
         let mut reading = Reading {
             targets: Vec::with_capacity(targets.len()),
             ..Reading::default()
@@ -245,15 +248,15 @@ impl Maps<'_> {
                 reading.first_outside.get_or_insert(draft);
                 continue;
             };
-            if std::mem::replace(&mut seen[index], true) {
+            if !seen.insert(index) {
                 reading.repeated += 1;
                 reading.first_repeated.get_or_insert(draft);
             }
             reading.targets.push(target);
         }
         if let Some(t2d) = t2d {
-            let differing = |(_, (seen, member)): &(usize, (&bool, &bool))| seen != member;
-            let mut differences = seen.iter().zip(t2d).enumerate().filter(differing);
+            let differing = |(token, member): &(usize, &bool)| seen.contains(token) != **member;
+            let mut differences = t2d.iter().enumerate().filter(differing);
             reading.first_difference = differences.next().map(|(token, _)| token);
             reading.differences =
                 differences.count() + usize::from(reading.first_difference.is_some());

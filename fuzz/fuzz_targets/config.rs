@@ -1,12 +1,15 @@
-//! Any text as `config.json`: of heads in the two ways tensors are named, alone and with a verifier, and of a verifier.
+//! Any text as `config.json`: of a speculator of any kind, beside the weights of an EAGLE-3 head in the two ways they are
+//! named, of a block drafter and of a prediction layer, alone and with a verifier; and of a verifier.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use speculators_formats::{Checkpoint, ConfigFile, Head, ReadOptions, VerifierConfig};
+use speculators_formats::{Checkpoint, ConfigFile, ReadOptions, Speculator, VerifierConfig};
 
-const WEIGHTS: [&[u8]; 2] = [
+const WEIGHTS: [&[u8]; 4] = [
     include_bytes!("../../fixtures/broken/sound/model.safetensors"),
     include_bytes!("../../fixtures/broken/S409-original-release/model.safetensors"),
+    include_bytes!("../../fixtures/broken/sound-block-drafter/model.safetensors"),
+    include_bytes!("../../fixtures/broken/sound-mtp/model.safetensors"),
 ];
 const VERIFIER: &str = include_str!("../../fixtures/broken/verifier/config.json");
 
@@ -26,8 +29,12 @@ fuzz_target!(|text: &str| {
             else {
                 return;
             };
-            if let Ok(head) = Head::from_checkpoint(checkpoint, verifier, &options) {
-                assert!(head.tensors.keys().all(|name| head.tensor(name).is_some()));
+            if let Ok(head) = Speculator::from_checkpoint(checkpoint, verifier, &options) {
+                assert!(
+                    head.tensors()
+                        .keys()
+                        .all(|name| head.tensor(name).is_some())
+                );
             }
         }
     }

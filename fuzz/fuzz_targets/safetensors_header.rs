@@ -15,7 +15,10 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(entry.begin, at);
         assert!(entry.end >= entry.begin);
         let elements: usize = entry.shape.iter().product();
-        assert_eq!(elements * entry.dtype.bitsize(), 8 * (entry.end - entry.begin));
+        assert_eq!(
+            elements * entry.dtype.bitsize(),
+            8 * (entry.end - entry.begin)
+        );
         at = entry.end;
     }
     assert_eq!(at, bytes.len());

@@ -3,7 +3,7 @@
 //! `d2t` holds offsets in one layout and token ids in another, in integers of either size, and `t2d` may be left out. Two maps
 //! are the same when they send every row of `lm_head` to the same verifier token.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::tensors::{Matched, Sides, TensorStatus};
 use crate::checkpoint::TensorView;
@@ -72,8 +72,12 @@ impl<'a> Vocabularies<'a> {
         let mut others = rows.enumerate().filter(|(_, (a, b))| a != b);
         let (row, (first_a, first_b)) = others.next()?;
         let count = 1 + others.count();
-        let members = a.members().into_iter().zip(b.members());
-        let shared = members.filter(|(a, b)| *a && *b).count();
+        let tokens: HashSet<&u32> = a.draft_to_target.iter().collect();
+        let shared = b
+            .draft_to_target
+            .iter()
+            .filter(|token| tokens.contains(token));
+        let shared = shared.count();
         Some(format!(
             "{count} rows stand for other tokens, the first is row {row}: {first_a} in A, {first_b} in B; \
              {shared} tokens are in both vocabularies"

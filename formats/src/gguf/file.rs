@@ -1,4 +1,4 @@
-//! A GGUF file, mapped: metadata by key, tensors by name.
+//! A GGUF file, mapped or held: metadata by key, tensors by name.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,18 @@ impl GgufFile {
     /// not read: quantized, big-endian, one of several parts, or of another version.
     pub fn open(path: impl AsRef<Path>) -> Result<GgufFile, Diagnostic> {
         let path = path.as_ref();
-        let content = file::map(path)?;
+        GgufFile::new(path, file::map(path)?)
+    }
+
+    /// The same for a file that is in memory already; `path` is used in findings only.
+    ///
+    /// # Errors
+    /// As [`GgufFile::open`], without S101.
+    pub fn from_bytes(path: impl AsRef<Path>, bytes: Vec<u8>) -> Result<GgufFile, Diagnostic> {
+        GgufFile::new(path.as_ref(), Content::Held(bytes))
+    }
+
+    fn new(path: &Path, content: Content) -> Result<GgufFile, Diagnostic> {
         let contents = parse::parse(path, &content)?;
         let file = GgufFile {
             path: path.to_path_buf(),

@@ -70,9 +70,8 @@ pub(crate) fn locate(path: &Path) -> Result<Option<PathBuf>, Diagnostic> {
 }
 
 impl GgufWeights {
-    /// Opens a head; gives the config that its metadata amounts to as well.
-    pub fn open(path: &Path) -> Result<(GgufWeights, ConfigFile)> {
-        let file = GgufFile::open(path)?;
+    /// The head in a file; gives the config that its metadata amounts to as well.
+    pub fn new(file: GgufFile) -> Result<(GgufWeights, ConfigFile)> {
         let value = synthesis::config(&file)?;
         let mut changed = BTreeMap::new();
         let heads = synthesis::per_layer(&file, "eagle3.attention.head_count")?;
@@ -90,14 +89,14 @@ impl GgufWeights {
                         view.dtype
                     ),
                 )
-                .at(Place::tensor(path, eagle3::TOKENS))
+                .at(Place::tensor(file.path(), eagle3::TOKENS))
                 .into());
             }
             changed.insert(eagle3::TOKENS, (Change::Offsets, OnceLock::new()));
         }
         // No text: findings about the config point at the file.
         let config = ConfigFile {
-            path: path.to_path_buf(),
+            path: file.path().to_path_buf(),
             text: String::new(),
             value,
         };

@@ -6,6 +6,7 @@ struct Case {
     d2t: Option<Vec<i64>>,
     t2d: Option<Vec<u8>>,
     repair: bool,
+    vocab_size: usize,
 }
 
 /// Four draft tokens of eight: 1, 2, 5 and 7.
@@ -14,6 +15,7 @@ fn case() -> Case {
         d2t: Some(vec![1, 1, 3, 4]),
         t2d: Some(vec![0, 1, 1, 0, 0, 1, 0, 1]),
         repair: false,
+        vocab_size: 8,
     }
 }
 
@@ -42,7 +44,7 @@ impl Case {
                 .as_ref()
                 .map(|data| view("t2d", Dtype::BOOL, &t2d_shape, data)),
             draft_vocab_size: 4,
-            vocab_size: 8,
+            vocab_size: self.vocab_size,
             repair: self.repair,
             offsets: false,
             place: Place::file(path),
@@ -91,6 +93,7 @@ fn absolute_ids_without_t2d_are_repaired_only_if_offsets_are_impossible() {
         d2t: Some(vec![1, 2, 5, 7]),
         t2d: None,
         repair: true,
+        ..case()
     };
     assert_eq!(
         repairable.resolve().unwrap().0.unwrap().draft_to_target,
@@ -100,6 +103,7 @@ fn absolute_ids_without_t2d_are_repaired_only_if_offsets_are_impossible() {
         d2t: Some(vec![0, 1, 2, 4]),
         t2d: None,
         repair: true,
+        ..case()
     };
     assert_eq!(open.resolve(), Err(305));
 }
@@ -138,7 +142,8 @@ fn maps_that_were_never_loaded_are_told_from_the_first_tokens() {
         Case {
             d2t: Some(vec![0; 4]),
             t2d: None,
-            repair: true
+            repair: true,
+            ..case()
         }
         .resolve(),
         Err(304)
@@ -155,6 +160,7 @@ fn maps_that_were_never_loaded_are_told_from_the_first_tokens() {
         d2t: Some(vec![0; 4]),
         t2d: Some(vec![1, 1, 1, 1, 0, 0, 0, 0]),
         repair: false,
+        ..case()
     };
     assert_eq!(
         first.resolve().unwrap().0.unwrap().draft_to_target,
@@ -199,6 +205,17 @@ fn range_doubles_and_disagreement_are_told_apart() {
 }
 
 #[test]
+fn no_memory_is_asked_for_by_the_size_of_a_vocabulary() {
+    let claimed = Case {
+        t2d: None,
+        vocab_size: usize::MAX,
+        ..case()
+    };
+    let (map, _) = claimed.resolve().unwrap();
+    assert_eq!(map.unwrap().draft_to_target, [1, 2, 5, 7]);
+}
+
+#[test]
 fn lengths_and_absence_are_findings() {
     assert_eq!(
         Case {
@@ -220,7 +237,8 @@ fn lengths_and_absence_are_findings() {
         Case {
             d2t: None,
             t2d: None,
-            repair: true
+            repair: true,
+            ..case()
         }
         .resolve(),
         Err(307)
