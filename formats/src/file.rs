@@ -4,7 +4,7 @@
 //! somebody to write into it, and opening a device may do something; so neither is opened.
 
 use std::fs::Metadata;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::ops::{Deref, Range};
 use std::path::Path;
 
@@ -67,38 +67,24 @@ impl<'a> Stretch<'a> {
 }
 
 impl Stretch<'_> {
-    /// Appends a part of them to a file: within the kernel where both are files, which spares the way through this
-    /// process, else out of memory.
+    /// Appends a part of them to a file, block by block through a buffer that stays in the processor's cache; that is faster
+    /// than writing from the mapping, and than having the kernel copy from file to file.
     ///
     /// # Errors
     /// Those of writing.
-    pub fn append_to(self, range: Range<usize>, goal: &mut fs_err::File) -> std::io::Result<()> {
-        let mut begin = range.start;
-        if let Some((file, offset)) = self.origin {
-            begin += transfer(file, offset + begin as u64, range.len(), goal);
+    pub fn append_to(
+        self,
+        range: Range<usize>,
+        goal: &mut fs_err::File,
+        buffer: &mut Vec<u8>,
+    ) -> std::io::Result<()> {
+        const BLOCK: usize = 256 << 10;
+        let end = range.end;
+        for begin in range.step_by(BLOCK) {
+            goal.write_all(self.part(begin..end.min(begin + BLOCK), buffer))?;
         }
-        let rest = self.data.get(begin..range.end).unwrap_or_default();
-        std::io::Write::write_all(goal, rest)
+        Ok(())
     }
-}
-
-/// Bytes that the kernel could copy from one file to where another stands.
-#[cfg(target_os = "linux")]
-fn transfer(file: &fs_err::File, mut at: u64, length: usize, goal: &fs_err::File) -> usize {
-    let mut done = 0;
-    while done < length {
-        // Not every file system can; whoever asked writes what is left.
-        match rustix::fs::copy_file_range(file, Some(&mut at), goal, None, length - done) {
-            Ok(count) if count > 0 => done += count,
-            _ => break,
-        }
-    }
-    done
-}
-
-#[cfg(not(target_os = "linux"))]
-fn transfer(_: &fs_err::File, _: u64, _: usize, _: &fs_err::File) -> usize {
-    0
 }
 
 /// Whether the buffer could be filled from the file.

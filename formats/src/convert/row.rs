@@ -258,6 +258,7 @@ impl<'a> Sources<'a> {
                 told(bytes.len())
             });
         };
+        let mut buffer = Vec::new();
         for piece in pieces {
             let (checkpoint, view) = self.view(piece)?;
             let stretch = checkpoint.stretch(&view);
@@ -267,7 +268,7 @@ impl<'a> Sources<'a> {
                 }
                 for begin in range.clone().step_by(limit) {
                     let end = range.end.min(begin + limit);
-                    stretch.append_to(begin..end, file)?;
+                    stretch.append_to(begin..end, file, &mut buffer)?;
                     told(end - begin)?;
                 }
             }
