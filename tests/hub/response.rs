@@ -105,7 +105,7 @@ impl Response {
             Kind::Cut(_) | Kind::Length(_) | Kind::Flip(_) | Kind::Drip(..) => {
                 method != "HEAD" && matches!(self.status, 200 | 206) && self.length() > 0
             }
-            Kind::Status(_) | Kind::Silence | Kind::Loop => false,
+            Kind::Status(_) | Kind::Answer(_) | Kind::Silence | Kind::Loop => false,
         }
     }
 

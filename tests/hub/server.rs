@@ -70,8 +70,13 @@ fn respond(
     writer: &mut TcpStream,
     shared: &Shared,
 ) -> io::Result<bool> {
-    let refusing = |kind: &Kind| matches!(kind, Kind::Status(_) | Kind::Silence | Kind::Loop);
-    let fault = shared.fault(request, refusing);
+    let instead = |kind: &Kind| {
+        matches!(
+            kind,
+            Kind::Status(_) | Kind::Answer(_) | Kind::Silence | Kind::Loop
+        )
+    };
+    let fault = shared.fault(request, instead);
     if matches!(&fault, Some(fault) if fault.kind == Kind::Silence) {
         // Until the other side gives up.
         drain(reader)?;
@@ -80,7 +85,7 @@ fn respond(
 
     let mut body = Body::of(request, reader)?;
     let mut response = match &fault {
-        Some(fault) => routes::refuse(shared, request, fault),
+        Some(fault) => routes::instead(shared, request, fault),
         None => routes::respond(shared, request, &mut body)
             .unwrap_or_else(|error| Response::refusal(500, None, &error.to_string())),
     };
