@@ -1,7 +1,6 @@
 //! `speculators convert`: any known layout of a head to any other.
 
 use std::io::Write;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
@@ -235,23 +234,9 @@ impl ConvertArguments {
 }
 
 fn write(plan: &Plan, session: &Session) -> Result<ConvertReport, Failure> {
-    let bar = progress::bytes_bar(
-        session,
-        plan.rows().iter().map(|row| row.bytes).sum(),
-        "converting",
-    );
-    let cancelled = session.cancelled();
-    let written = plan.write_until(&mut |done, _total| {
-        bar.set_position(done);
-        if cancelled.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    bar.finish_and_clear();
+    let written = progress::over_bytes(session, "converting", |step| plan.write_until(step));
     match written {
-        Err(_) if cancelled.load(Ordering::Relaxed) => Err(Failure::Interrupted),
+        Err(_) if session.cancelled().load(Ordering::Relaxed) => Err(Failure::Interrupted),
         written => Ok(written?),
     }
 }
