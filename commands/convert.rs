@@ -35,10 +35,10 @@ Examples:
   speculators convert HEAD --verifier VERIFIER --algorithm eagle3 \\
       --algorithm-kwargs '{\"norm_before_residual\": true}'")]
 pub struct ConvertArguments {
-    /// Directory of the head
+    /// Directory of the head, a GGUF file, or the verifier that an MTP layer lies in
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// Directory of the verifier; its config is read, its weights are not
+    /// Directory of the verifier; its config is read, for `--embed verifier` its weights and for `--to gguf` its tokenizer
     #[arg(long, value_name = "DIR")]
     pub verifier: PathBuf,
     /// Layout to write
@@ -59,7 +59,7 @@ pub struct ConvertArguments {
     /// What the output calls its verifier [default: the path given]
     #[arg(long, value_name = "NAME")]
     pub verifier_name: Option<String>,
-    /// Draft tokens per step that the output asks for [default: 3]
+    /// Draft tokens per step that the output asks for [default: as in the source, else 3 or a whole block]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
     pub num_speculative_tokens: Option<u16>,
     /// Dtype of the weights in the output [default: as in the source]
