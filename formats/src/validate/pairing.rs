@@ -52,13 +52,12 @@ impl<'a> From<&'a BlockHead> for Paired<'a> {
     }
 }
 
-pub(super) fn check<'a>(
-    head: impl Into<Paired<'a>>,
+pub(super) fn check(
+    head: &Paired<'_>,
     map: Option<&VocabularyMap>,
     verifier: &VerifierConfig,
     path: &Path,
 ) -> Vec<Diagnostic> {
-    let head = &head.into();
     let map = map.map(|map| map.draft_to_target.as_slice());
     [
         architecture(head, verifier),

@@ -167,8 +167,15 @@ fn norm_before_residual(config: &ConfigFile) -> Option<Diagnostic> {
     )
 }
 
+/// What an EAGLE-3 or P-EAGLE head reads beside the last token: states of the verifier, and a stand-in for tokens.
+pub(super) fn auxiliary(head: &Head, verifier: Option<&VerifierConfig>) -> Vec<Diagnostic> {
+    let lifted = verifier.and_then(|verifier| lifted_aux_layers(head, verifier));
+    let found = [aux_layers(head), mask_token(head), lifted];
+    found.into_iter().flatten().collect()
+}
+
 /// Which states of the verifier the head reads, where the config does not settle it.
-pub(super) fn aux_layers(head: &Head) -> Option<Diagnostic> {
+fn aux_layers(head: &Head) -> Option<Diagnostic> {
     const KEY: &str = "eagle_aux_hidden_state_layer_ids";
     let decision = head
         .decisions
@@ -199,7 +206,7 @@ pub(super) fn aux_layers(head: &Head) -> Option<Diagnostic> {
 }
 
 /// P-EAGLE drafts all tokens in one pass.
-pub(super) fn mask_token(head: &Head) -> Option<Diagnostic> {
+fn mask_token(head: &Head) -> Option<Diagnostic> {
     let description = &head.description;
     if description.algorithm != Algorithm::PEagle {
         return None;
@@ -212,7 +219,7 @@ pub(super) fn mask_token(head: &Head) -> Option<Diagnostic> {
 }
 
 /// Ids of the default layers, counted as outputs of layers from 0: what remains where a conversion lifted them unchanged.
-pub(super) fn lifted_aux_layers(head: &Head, verifier: &VerifierConfig) -> Option<Diagnostic> {
+fn lifted_aux_layers(head: &Head, verifier: &VerifierConfig) -> Option<Diagnostic> {
     const KEY: &str = "eagle_aux_hidden_state_layer_ids";
     let config = head.checkpoint.config();
     let ids = &head.description.aux_layer_ids;

@@ -1,9 +1,11 @@
 //! Policies, progress and verdicts; what is found in which head is checked against `fixtures/broken`.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::*;
+use crate::codes;
+use crate::diagnostic::Level;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
