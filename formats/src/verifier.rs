@@ -9,7 +9,7 @@ use crate::rope::Rope;
 
 mod facts;
 mod parse;
-mod tensors;
+pub mod tensors;
 
 pub(crate) use facts::VerifierFacts;
 pub(crate) use parse::{float_type, hidden_act};
