@@ -127,6 +127,13 @@ impl ConfigFile {
         self.root().str(key)
     }
 
+    /// The verifier that a head in the speculators layout names: a path, or a name on the Hub.
+    #[must_use]
+    pub fn verifier_name(&self) -> Option<&str> {
+        let name = self.get_str("speculators_config.verifier.name_or_path");
+        name.ok().flatten()
+    }
+
     /// Line and column, both from 1, of a key (or, for `list.0`, of a list element).
     #[must_use]
     pub fn position_of(&self, key: &str) -> Option<(usize, usize)> {

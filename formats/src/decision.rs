@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
-use crate::codes;
-use crate::diagnostic::{Diagnostic, Place};
+use crate::config::ConfigFile;
+use crate::diagnostic::{Diagnostic, Level, Place};
+use crate::options::ReadOptions;
+use crate::{Result, codes};
 
 /// Something that was resolved rather than read: a default, a heuristic, a repaired spelling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -63,4 +65,25 @@ impl Decision {
         .note(self.reason.clone())
         .help("say it with an option, or drop `--strict` to accept the guess")
     }
+}
+
+/// Ends the opening of a head: gives what was decided, if nothing stands against it.
+///
+/// # Errors
+/// The problems, if one of them is an error; among them S411 for each guess where the options are strict.
+pub(crate) fn finish(
+    decisions: Vec<Decision>,
+    mut problems: Vec<Diagnostic>,
+    options: &ReadOptions,
+    config: &ConfigFile,
+) -> Result<Vec<Decision>> {
+    if options.strict {
+        let guesses = decisions.iter().filter(|decision| decision.guess);
+        problems.extend(guesses.map(|guess| guess.refused(Place::file(config.path()))));
+    }
+    let refused = |problem: &Diagnostic| problem.level == Level::Error;
+    if problems.iter().any(refused) {
+        return Err(problems);
+    }
+    Ok(decisions)
 }

@@ -6,7 +6,7 @@
 
 use safetensors::Dtype;
 
-use super::open::Resolver;
+use super::resolver::Resolver;
 use super::{DraftLayer, HeadDescription};
 use crate::codes;
 use crate::convert::provenance;

@@ -88,16 +88,10 @@ fn architecture(head: &Paired<'_>, verifier: &VerifierConfig) -> Option<Diagnost
         "the head names a verifier of architecture `{named_first}`, but this one is `{found_first}`"
     );
     let finding = Diagnostic::warning(codes::VERIFIER_NAME, title).at(config.place_of(KEY));
-    Some(
-        match config
-            .get_str("speculators_config.verifier.name_or_path")
-            .ok()
-            .flatten()
-        {
-            Some(name) => finding.note(format!("the config names the verifier `{name}`")),
-            None => finding,
-        },
-    )
+    Some(match config.verifier_name() {
+        Some(name) => finding.note(format!("the config names the verifier `{name}`")),
+        None => finding,
+    })
 }
 
 fn special_tokens(head: &Paired<'_>, map: &[u32], verifier: &VerifierConfig) -> Option<Diagnostic> {
