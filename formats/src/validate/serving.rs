@@ -17,6 +17,7 @@ pub(super) fn check(config: &ConfigFile) -> Vec<Diagnostic> {
         Ok(None) => no_proposal(config).into_iter().collect(),
         Err(found) => vec![found],
     };
+    findings.extend(algorithm(config));
     findings.extend(draft_vocab_size(config));
     findings.extend(norm_before_residual(config));
     findings.extend(tied_embeddings(config));
@@ -37,6 +38,26 @@ fn no_proposal(config: &ConfigFile) -> Option<Diagnostic> {
             .at(config.place_of("speculators_model_type"))
             .note("it names the verifier and the number of draft tokens; the Python package and vLLM stop without it")
             .help("convert the head again, which writes it"),
+    )
+}
+
+/// The kind of head is said twice.
+fn algorithm(config: &ConfigFile) -> Option<Diagnostic> {
+    const KEY: &str = "speculators_config.algorithm";
+    let root = config.root();
+    let kind = root.str("speculators_model_type").ok().flatten()?;
+    let named = match root.str(KEY) {
+        Ok(named) => named.filter(|named| *named != kind)?,
+        Err(found) => return Some(found),
+    };
+    let title = format!("`{KEY}` is `{named}`, but `speculators_model_type` is `{kind}`");
+    Some(
+        Diagnostic::warning(codes::NOT_REPRESENTABLE, title)
+            .at(config.place_of(KEY))
+            .note("the Python package and vLLM build the head by `speculators_model_type`")
+            .help(format!(
+                "set `{KEY}` to `{kind}`, if that is what the head is"
+            )),
     )
 }
 
