@@ -106,7 +106,7 @@ fn resolve(
     let map = maps.resolve(&mut resolver.problems, &mut resolver.decisions);
     Ok(Resolved {
         description,
-        decisions: resolver.finish()?,
+        decisions: resolver.finish(named.algorithm)?,
         slices,
         map,
     })

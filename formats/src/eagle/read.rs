@@ -9,6 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::expected;
 use crate::head::{Dropped, Layout, Origin, Recognized, Resolver, bare_name, droppable};
 use crate::options::ReadOptions;
+use crate::speculator::Algorithm;
 use crate::verifier::{VerifierFacts, hidden_act};
 use crate::{Result, codes};
 
@@ -36,7 +37,7 @@ pub(super) fn read(
     );
     resolver.problems.extend(found);
     resolver.fits_verifier(description.hidden_size, description.vocab_size);
-    let decisions = resolver.finish()?;
+    let decisions = resolver.finish(Algorithm::Eagle)?;
     Ok(EagleHead {
         layout: if legacy {
             Layout::Speculators

@@ -142,7 +142,8 @@ fn resolve(
     } else {
         None
     };
-    Ok((description, map, resolver.finish()?))
+    let decisions = resolver.finish(description.algorithm)?;
+    Ok((description, map, decisions))
 }
 
 const LM_HEAD: &str = "lm_head.weight";

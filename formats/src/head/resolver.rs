@@ -14,6 +14,7 @@ use crate::convert::provenance;
 use crate::decision::{self, Decision};
 use crate::diagnostic::Diagnostic;
 use crate::options::ReadOptions;
+use crate::speculator::Algorithm;
 use crate::verifier::VerifierFacts;
 
 /// The part of a config in the speculators layout that describes the decoder.
@@ -79,13 +80,19 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    /// What was decided, if nothing stands against the head.
+    /// What was decided, if nothing stands against the head, which is of the kind given.
     ///
     /// # Errors
     /// As [`decision::finish`].
-    pub fn finish(self) -> Result<Vec<Decision>> {
+    pub fn finish(self, algorithm: Algorithm) -> Result<Vec<Decision>> {
         let config = self.checkpoint.config();
-        decision::finish(self.decisions, self.problems, self.options, config)
+        decision::finish(
+            algorithm,
+            self.decisions,
+            self.problems,
+            self.options,
+            config,
+        )
     }
 
     /// A value; a problem with it is noted.

@@ -14,6 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::expected;
 use crate::head::Layout;
 use crate::options::ReadOptions;
+use crate::speculator::Algorithm;
 use crate::verifier::{FloatType, VerifierFacts, float_type};
 
 /// Describes the head and holds its tensors against the description.
@@ -57,7 +58,13 @@ pub(super) fn resolve(
         resolver.fits(&description, verifier);
     }
     let config = checkpoint.config();
-    let decisions = decision::finish(resolver.decisions, resolver.problems, options, config)?;
+    let decisions = decision::finish(
+        Algorithm::Mtp,
+        resolver.decisions,
+        resolver.problems,
+        options,
+        config,
+    )?;
     Ok((description, decisions))
 }
 
