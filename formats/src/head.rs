@@ -12,6 +12,7 @@ use crate::verifier::{FloatType, HiddenAct};
 use crate::vocabulary::VocabularyMap;
 
 mod aux_layers;
+mod decoder;
 mod describe;
 mod expect;
 mod flags;
