@@ -1,9 +1,9 @@
 //! Will this head load, and will the verifier accept what it drafts?
 //!
-//! Whatever keeps a head from being opened is found by [`crate::Head::open`] and [`crate::Checkpoint::open`]; here it is joined with
-//! what only a look at the values, at both vocabulary maps and at the verifier can tell. Everything is looked at in one
-//! run: where the head cannot be opened, its values and its serving configuration still are. For one particular runtime,
-//! [`runtime`] says more.
+//! Whatever keeps a head from being opened is found by [`crate::Head::open`] and [`crate::Checkpoint::open`]; here it
+//! is joined with what only a look at the values, at both vocabulary maps and at the verifier can tell. Everything is
+//! looked at in one run: where the head cannot be opened, its values and its serving configuration still are. For one
+//! particular runtime, [`runtime`] says more.
 
 mod block;
 mod judge;
