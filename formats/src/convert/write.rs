@@ -134,8 +134,10 @@ impl Plan {
             (written, survey.join())
         });
         let (bytes, mut config) = (written?, self.config.clone());
+        // A fault of the survey is one of the program, and no reason to do without it.
+        let survey = survey.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         // It ends early only where writing has failed.
-        let Ok(Some(survey)) = survey else {
+        let Some(survey) = survey else {
             return Ok((bytes, config, Vec::new()));
         };
         let gain = match &self.description {
