@@ -36,6 +36,8 @@ pub enum Kind {
     Etag(String),
     /// The body comes in pieces of so many bytes with a pause after each.
     Drip(usize, Duration),
+    /// The answer is 200 with this JSON, whatever was asked.
+    Answer(String),
     /// The request is read and never answered.
     Silence,
     /// The answer redirects to itself.

@@ -100,12 +100,12 @@ impl Response {
     /// Whether a fault of the body, or of the `ETag`, can show in this answer.
     pub fn suffers(&self, kind: &Kind, method: &str) -> bool {
         match kind {
-            Kind::Etag(_) => self.headers.iter().any(|(name, _)| name == "ETag"),
+            Kind::Etag(_) => self.headers.iter().any(|(name, _)| is_tag(name)),
             Kind::WholeFile => self.status == 206,
             Kind::Cut(_) | Kind::Length(_) | Kind::Flip(_) | Kind::Drip(..) => {
                 method != "HEAD" && matches!(self.status, 200 | 206) && self.length() > 0
             }
-            Kind::Status(_) | Kind::Silence | Kind::Loop => false,
+            Kind::Status(_) | Kind::Answer(_) | Kind::Silence | Kind::Loop => false,
         }
     }
 
@@ -114,9 +114,7 @@ impl Response {
         match kind {
             Kind::Etag(wrong) => {
                 let tags = self.headers.iter_mut();
-                for (_, value) in
-                    tags.filter(|(name, _)| matches!(name.as_str(), "ETag" | "X-Linked-ETag"))
-                {
+                for (_, value) in tags.filter(|(name, _)| is_tag(name)) {
                     *value = format!("\"{wrong}\"");
                 }
             }
@@ -239,6 +237,11 @@ fn span(header: &str, size: u64) -> Option<Range<u64>> {
         return None;
     }
     Some(first.min(size)..last.saturating_add(1).min(size))
+}
+
+/// Whether a header names the content.
+fn is_tag(name: &str) -> bool {
+    matches!(name, "ETag" | "X-Linked-ETag")
 }
 
 fn reason(status: u16) -> &'static str {

@@ -101,14 +101,21 @@ fn of_git(words: &[&str]) -> String {
     name.strip_suffix(".git").unwrap_or(&name).to_owned()
 }
 
-/// The answer of a rule that refuses.
-pub fn refuse(shared: &Shared, request: &Request, fault: &Fault) -> Response {
-    let Kind::Status(status) = fault.kind else {
-        let host = match request.door {
-            Door::Hub => &shared.endpoint,
-            Door::Cdn => &shared.cdn,
-        };
-        return Response::redirect(302, &format!("{host}{}", request.target));
+/// The answer that a rule gives instead of the right one.
+pub fn instead(shared: &Shared, request: &Request, fault: &Fault) -> Response {
+    let status = match &fault.kind {
+        Kind::Status(status) => *status,
+        Kind::Answer(text) => {
+            let response = Response::new(200, text.as_bytes());
+            return response.with("Content-Type", "application/json");
+        }
+        _ => {
+            let host = match request.door {
+                Door::Hub => &shared.endpoint,
+                Door::Cdn => &shared.cdn,
+            };
+            return Response::redirect(302, &format!("{host}{}", request.target));
+        }
     };
     let (code, message) = match status {
         401 => (Some("RepoNotFound"), "Invalid username or password."),

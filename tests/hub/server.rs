@@ -70,30 +70,46 @@ fn respond(
     writer: &mut TcpStream,
     shared: &Shared,
 ) -> io::Result<bool> {
-    let refusing = |kind: &Kind| matches!(kind, Kind::Status(_) | Kind::Silence | Kind::Loop);
-    let fault = shared.fault(request, refusing);
-    if matches!(&fault, Some(fault) if fault.kind == Kind::Silence) {
-        // Until the other side gives up.
-        drain(reader)?;
-        return Ok(false);
-    }
-
     let mut body = Body::of(request, reader)?;
-    let mut response = match &fault {
-        Some(fault) => routes::refuse(shared, request, fault),
-        None => routes::respond(shared, request, &mut body)
-            .unwrap_or_else(|error| Response::refusal(500, None, &error.to_string())),
+    // What changes something does not happen where a rule puts another answer in its place; else
+    // the right answer is worked out first, so that the rules can be asked in their order.
+    let reading = matches!(request.method.as_str(), "GET" | "HEAD");
+    let mut fault = match reading {
+        true => None,
+        false => shared.fault(request, replaces),
     };
+    let mut response = Response::new(200, "");
+    if fault.is_none() {
+        response = routes::respond(shared, request, &mut body)
+            .unwrap_or_else(|error| Response::refusal(500, None, &error.to_string()));
+        fault = shared.fault(request, |kind| {
+            (reading && replaces(kind)) || response.suffers(kind, &request.method)
+        });
+    }
     drain(&mut body)?;
     let received = body.received;
-    let fault = shared.fault(request, |kind| response.suffers(kind, &request.method));
     if let Some(fault) = &fault {
+        if fault.kind == Kind::Silence {
+            // Until the other side gives up.
+            drain(reader)?;
+            return Ok(false);
+        }
+        if replaces(&fault.kind) {
+            response = routes::instead(shared, request, fault);
+        }
         response.spoil(&fault.kind);
     }
-    let status = response.status;
-    shared.answered(number, status, received);
+    shared.answered(number, response.status, received);
     let kind = fault.as_ref().map(|fault| &fault.kind);
     response.send(writer, request, kind, sent)
+}
+
+/// Whether a fault puts another answer in the place of the right one.
+fn replaces(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Status(_) | Kind::Answer(_) | Kind::Silence | Kind::Loop
+    )
 }
 
 /// Reads what is left.
