@@ -1,12 +1,10 @@
 //! `speculators diff`: what two checkpoints have in common, and what not.
 
 use std::io::Write;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 use clap::Args;
-use speculators_formats::diff::{Comparison, DiffOptions, Scope, Verdict, diff};
+use speculators_formats::diff::{DiffOptions, Scope, Verdict, diff};
 
 use crate::arguments::Format;
 use crate::failure::{Exit, Failure, Outcome};
@@ -72,7 +70,10 @@ fn compare(arguments: &DiffArguments, session: &Session) -> Outcome {
             _ => Scope::Everything,
         },
     };
-    let comparison = with_progress(arguments, &options, session)?;
+    let compared = progress::over_bytes(session, "comparing", |step| {
+        diff(&arguments.a, &arguments.b, &options, step)
+    });
+    let comparison = compared?.ok_or(Failure::Interrupted)?;
     match arguments.format {
         Format::Json => session.print_json(&comparison)?,
         Format::Text => {
@@ -93,24 +94,4 @@ fn compare(arguments: &DiffArguments, session: &Session) -> Outcome {
         Verdict::Equal => Exit::Yes,
         Verdict::Different => Exit::No,
     })
-}
-
-fn with_progress(
-    arguments: &DiffArguments,
-    options: &DiffOptions,
-    session: &Session,
-) -> Result<Comparison, Failure> {
-    let bar = progress::bytes_bar(session, 0, "comparing");
-    let cancelled = session.cancelled();
-    let compared = diff(&arguments.a, &arguments.b, options, &mut |done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
-        if cancelled.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    bar.finish_and_clear();
-    compared?.ok_or(Failure::Interrupted)
 }

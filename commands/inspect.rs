@@ -1,9 +1,7 @@
 //! `speculators inspect`: what is in a checkpoint, without judging it.
 
 use std::io::Write;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 use clap::Args;
 use comfy_table::Table;
@@ -73,19 +71,7 @@ fn look(arguments: &InspectArguments, session: &Session) -> Outcome {
 }
 
 fn sum_up(found: &mut Inspection, session: &Session) -> Result<(), Failure> {
-    let total = found.stored.iter().map(|file| file.bytes).sum();
-    let bar = progress::bytes_bar(session, total, "reading");
-    let cancelled = session.cancelled();
-    let finished = found.sum_up(&mut |done, _total| {
-        bar.set_position(done);
-        if cancelled.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    })?;
-    bar.finish_and_clear();
-    if finished {
+    if progress::over_bytes(session, "reading", |step| found.sum_up(step))? {
         Ok(())
     } else {
         Err(Failure::Interrupted)

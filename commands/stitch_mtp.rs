@@ -1,7 +1,6 @@
 //! `speculators stitch-mtp`: a finetuned MTP head, back into its verifier.
 
 use std::io::Write;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
@@ -97,19 +96,9 @@ fn beside(verifier: &Path) -> PathBuf {
 }
 
 fn write(plan: &StitchPlan, session: &Session) -> Result<StitchReport, Failure> {
-    let bar = progress::bytes_bar(session, plan.total_bytes(), "stitching");
-    let cancelled = session.cancelled();
-    let written = plan.write_until(&mut |done, _total| {
-        bar.set_position(done);
-        if cancelled.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    bar.finish_and_clear();
+    let written = progress::over_bytes(session, "stitching", |step| plan.write_until(step));
     match written {
-        Err(_) if cancelled.load(Ordering::Relaxed) => Err(Failure::Interrupted),
+        Err(_) if session.cancelled().load(Ordering::Relaxed) => Err(Failure::Interrupted),
         written => Ok(written?),
     }
 }

@@ -7,9 +7,7 @@ mod sarif;
 mod text;
 
 use std::io::Write;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -239,23 +237,10 @@ fn validate(
     options: &ValidateOptions,
     session: &Session,
 ) -> Result<ValidationReport, Failure> {
-    let bar = progress::bytes_bar(session, 0, "validating");
-    let cancelled = session.cancelled();
-    let report = validate_until(
-        directory,
-        arguments.verifier.as_deref(),
-        options,
-        &mut |done, total| {
-            bar.set_length(total);
-            bar.set_position(done);
-            if cancelled.load(Ordering::Relaxed) {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        },
-    );
-    bar.finish_and_clear();
+    let verifier = arguments.verifier.as_deref();
+    let report = progress::over_bytes(session, "validating", |step| {
+        validate_until(directory, verifier, options, step)
+    });
     report.ok_or(Failure::Interrupted)
 }
 
