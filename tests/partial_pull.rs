@@ -366,7 +366,6 @@ fn a_killed_pull_goes_on_where_it_was() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let whole = "model-00001-of-00003.safetensors";
     let trickles = |hub: &Hub| {
         let requests = hub.arrived();
         requests
@@ -382,7 +381,7 @@ fn a_killed_pull_goes_on_where_it_was() {
     let file = world.staging().join("model.safetensors");
     let filled = || {
         let bytes = fs_err::read(&file).unwrap_or_default();
-        bytes.iter().filter(|byte| **byte != 0).count() > 100_000
+        bytes.iter().filter(|byte| **byte != 0).count() > 300_000
     };
     while !filled() {
         std::thread::yield_now();
@@ -397,11 +396,9 @@ fn a_killed_pull_goes_on_where_it_was() {
     world.user.run(&ONLY).directory();
     world.assert_holds(&SHARED);
     assert!(!world.staging().exists());
-    let moved = world.hub.bytes();
-    assert!(
-        moved < SHARED_BYTES,
-        "{moved} bytes of {whole} and the others"
-    );
+    // What was written last may not have been noted.
+    let besides = world.hub.bytes() + 290_000 - SHARED_BYTES;
+    assert!(besides < 3 * HEAD, "{besides} bytes");
 }
 
 #[test]
