@@ -15,6 +15,7 @@ use speculators_formats::{Algorithm, Decision};
 
 use crate::arguments::Format;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::models::{self, Need};
 use crate::progress;
 use crate::resolve::ResolveArguments;
 use crate::session::Session;
@@ -161,6 +162,14 @@ fn convert(mut arguments: ConvertArguments, session: &Session) -> Outcome {
         Some(json) => arguments.resolve.merge_keyword_arguments(&json)?,
         None => None,
     };
+    let named = arguments.verifier.display().to_string();
+    arguments.verifier_name.get_or_insert(named);
+    let need = match arguments.embed {
+        Embed::Verifier => Need::Shared,
+        _ => Need::Config,
+    };
+    models::localize(&mut arguments.model, Need::Everything, session)?;
+    models::localize(&mut arguments.verifier, need, session)?;
     let request = arguments.request(steps);
     let plan = plan(&request)?;
     if arguments.dry_run {

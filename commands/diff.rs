@@ -8,6 +8,7 @@ use speculators_formats::diff::{DiffOptions, Scope, Verdict, diff};
 
 use crate::arguments::Format;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::models::{self, Need};
 use crate::progress;
 use crate::session::Session;
 
@@ -56,13 +57,17 @@ pub struct DiffArguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &DiffArguments, session: &Session) -> Outcome {
-    compare(arguments, session).map_err(|failure| session.report_trouble(arguments.format, failure))
+pub fn run(arguments: DiffArguments, session: &Session) -> Outcome {
+    let format = arguments.format;
+    compare(arguments, session).map_err(|failure| session.report_trouble(format, failure))
 }
 
-fn compare(arguments: &DiffArguments, session: &Session) -> Outcome {
+fn compare(mut arguments: DiffArguments, session: &Session) -> Outcome {
+    models::localize(&mut arguments.a, Need::Everything, session)?;
+    models::localize(&mut arguments.b, Need::Everything, session)?;
+    models::localize_some(&mut arguments.verifier, Need::Config, session)?;
     let options = DiffOptions {
-        verifier: arguments.verifier.clone(),
+        verifier: arguments.verifier,
         tolerance: arguments.tolerance,
         scope: match (arguments.config_only, arguments.weights_only) {
             (true, _) => Scope::Config,

@@ -11,6 +11,7 @@ use speculators_formats::inspect::{Inspection, inspect};
 
 use crate::arguments::Format;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::models::{self, Need};
 use crate::progress;
 use crate::session::Session;
 use crate::tables;
@@ -45,11 +46,14 @@ pub struct InspectArguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &InspectArguments, session: &Session) -> Outcome {
-    look(arguments, session).map_err(|failure| session.report_trouble(arguments.format, failure))
+pub fn run(arguments: InspectArguments, session: &Session) -> Outcome {
+    let format = arguments.format;
+    look(arguments, session).map_err(|failure| session.report_trouble(format, failure))
 }
 
-fn look(arguments: &InspectArguments, session: &Session) -> Outcome {
+fn look(mut arguments: InspectArguments, session: &Session) -> Outcome {
+    models::localize(&mut arguments.directory, Need::Everything, session)?;
+    models::localize_some(&mut arguments.verifier, Need::Config, session)?;
     let verifier = arguments.verifier.as_deref();
     let mut found = inspect(&arguments.directory, verifier, &ReadOptions::default())?;
     if arguments.sha256 {

@@ -13,6 +13,7 @@ use speculators_formats::mtp::stitch::{
 
 use crate::arguments::Format;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::models::{self, Need};
 use crate::progress;
 use crate::session::Session;
 use crate::tables;
@@ -51,16 +52,19 @@ pub struct StitchMtpArguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &StitchMtpArguments, session: &Session) -> Outcome {
-    stitch(arguments, session).map_err(|failure| session.report_trouble(arguments.format, failure))
+pub fn run(arguments: StitchMtpArguments, session: &Session) -> Outcome {
+    let format = arguments.format;
+    stitch(arguments, session).map_err(|failure| session.report_trouble(format, failure))
 }
 
-fn stitch(arguments: &StitchMtpArguments, session: &Session) -> Outcome {
-    let output = arguments.output_path.clone();
+fn stitch(mut arguments: StitchMtpArguments, session: &Session) -> Outcome {
+    let beside = beside(&arguments.verifier);
+    models::localize(&mut arguments.speculator, Need::Everything, session)?;
+    models::localize(&mut arguments.verifier, Need::Everything, session)?;
     let request = StitchRequest {
-        speculator: arguments.speculator.clone(),
-        verifier: arguments.verifier.clone(),
-        output: output.unwrap_or_else(|| beside(&arguments.verifier)),
+        speculator: arguments.speculator,
+        verifier: arguments.verifier,
+        output: arguments.output_path.unwrap_or(beside),
         force: arguments.force,
     };
     let plan = plan(&request)?;

@@ -18,6 +18,7 @@ use speculators_formats::{Diagnostic, Level, Place};
 
 use crate::arguments::Format;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::models::{self, Need};
 use crate::output::OutputFile;
 use crate::progress;
 use crate::session::Session;
@@ -139,11 +140,20 @@ struct Several<'a> {
 }
 
 /// Runs the command.
-pub fn run(arguments: &ValidateArguments, session: &Session) -> Outcome {
-    judge(arguments, session).map_err(|failure| match arguments.format {
-        ReportFormat::Json => session.report_trouble(Format::Json, failure),
-        _ => failure,
-    })
+pub fn run(mut arguments: ValidateArguments, session: &Session) -> Outcome {
+    localize(&mut arguments, session)
+        .and_then(|()| judge(&arguments, session))
+        .map_err(|failure| match arguments.format {
+            ReportFormat::Json => session.report_trouble(Format::Json, failure),
+            _ => failure,
+        })
+}
+
+fn localize(arguments: &mut ValidateArguments, session: &Session) -> Result<(), Failure> {
+    for directory in &mut arguments.directories {
+        models::localize(directory, Need::Everything, session)?;
+    }
+    models::localize_some(&mut arguments.verifier, Need::Config, session)
 }
 
 /// A report never takes the place of a file it is about.

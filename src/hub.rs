@@ -15,6 +15,7 @@ use speculators_formats::{Diagnostic, codes};
 use tokio::runtime::Runtime;
 
 pub mod cache;
+pub mod card;
 mod digest;
 pub mod environment;
 mod folder;
@@ -22,6 +23,7 @@ mod http;
 mod listing;
 pub mod partial;
 pub mod pull;
+pub mod push;
 pub mod repository;
 mod select;
 mod transfer;
