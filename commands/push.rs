@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use speculators::hub::card::{Card, Evaluation, Serving};
 use speculators::hub::push::{Content, Upload};
 use speculators::hub::{Hub, Repository, RepositoryId};
-use speculators_formats::validate::runtime::{Loads, Runtime};
+use speculators_formats::validate::runtime::{Loads, Runtime, sglang};
 use speculators_formats::validate::{ValidateOptions, ValidationReport, Verdict, validate_until};
-use speculators_formats::{ConfigFile, Diagnostic, Level, Place, codes};
+use speculators_formats::{ConfigFile, Description, Diagnostic, Layout, Level, Place, codes};
 
 use crate::arguments::Format;
 use crate::downloads::Downloads;
@@ -208,6 +208,13 @@ fn describe(
     let mut runtimes = Vec::new();
     for runtime in [Runtime::Vllm, Runtime::Sglang] {
         let judged = validate(arguments, Some(runtime), session)?;
+        if let (Runtime::Sglang, Some(Description::Eagle3(head))) = (runtime, &report.head)
+            && report.layout == Some(Layout::Speculators)
+        {
+            let verifier = base_model.as_ref().map_or("VERIFIER", RepositoryId::as_str);
+            runtimes.push(converted(repository, verifier, head.speculative_tokens));
+            continue;
+        }
         let Some(found) = judged.runtime.filter(|found| found.loads != Loads::No) else {
             continue;
         };
@@ -250,6 +257,22 @@ fn describe(
             tables::bytes(report.bytes_scanned)
         ),
     })
+}
+
+/// SGLang does not read the speculators layout; what it reads is one conversion away, which refuses what has no place there.
+fn converted(repository: &Repository, verifier: &str, tokens: usize) -> Serving {
+    let head = format!("{}-sglang", repository.id.name());
+    Serving {
+        name: Runtime::Sglang.name().to_owned(),
+        version: Runtime::Sglang.version().to_owned(),
+        commands: vec![
+            format!(
+                "speculators convert {} --verifier {verifier} --to sglang --output-path {head}",
+                repository.id
+            ),
+            sglang::launched(verifier, &head, "EAGLE3", tokens),
+        ],
+    }
 }
 
 /// The report of an evaluation: the one that is named, or one that lies beside the checkpoint.
