@@ -48,6 +48,9 @@ pub fn respond(shared: &Shared, request: &Request, body: &mut Body<'_>) -> io::R
     if request.parameter("Signature") != Some(&sign(&place)) {
         return Ok(Response::new(403, "SignatureDoesNotMatch"));
     }
+    if request.method == "PUT" && request.header("content-length").is_none() {
+        return Ok(Response::new(411, "MissingContentLength"));
+    }
     let segments = request.segments();
     let words: Vec<&str> = segments.iter().map(String::as_str).collect();
     match (request.method.as_str(), words.as_slice()) {
