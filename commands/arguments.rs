@@ -11,6 +11,7 @@ use crate::explain::ExplainArguments;
 use crate::inspect::InspectArguments;
 use crate::stitch_mtp::StitchMtpArguments;
 use crate::validate::ValidateArguments;
+use crate::vocab::VocabArguments;
 
 /// Convert, validate and evaluate speculative-decoding heads
 ///
@@ -88,6 +89,7 @@ pub enum Command {
     Inspect(InspectArguments),
     Diff(DiffArguments),
     Eval(EvalArguments),
+    Vocab(VocabArguments),
     Doctor(DoctorArguments),
     Explain(ExplainArguments),
     Completions(CompletionsArguments),

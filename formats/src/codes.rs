@@ -457,6 +457,36 @@ codes! {
         "The prompts file is empty, or nothing of it remains once prompts that are malformed or too long are left \
          out.\n\n\
          The other findings say why each was left out.";
+    DATA_MALFORMED = 711, "a line of the data is malformed",
+        "Data for counting and training have one JSON object on each line: `text`, a conversation as `messages` or \
+         `conversations`, or `input_ids` with a `loss_mask`. The line given is not JSON, has none of these keys or several, or \
+         has something else under one of them.\n\n\
+         Correct or remove the line. `--skip-invalid` leaves such lines out and says how many there were.";
+    DATA_TOKEN_RANGE = 712, "a token of the data is outside the vocabulary",
+        "A token id of the data, or of what the tokenizer made of their text, is not below `vocab_size` of the verifier. The data \
+         were prepared with another tokenizer, or the tokenizer files belong to another model.\n\n\
+         Prepare the data again with the tokenizer of this verifier.";
+    SPANS_UNSTABLE = 713, "the assistant's part of a conversation cannot be told from the rest",
+        "Which tokens are the assistant's is found by rendering the conversation up to an answer and with it: what the second has \
+         more is the answer. The chat template of this verifier renders earlier turns differently once an answer follows, as \
+         templates do that take reasoning out of the history, so that there is no such point.\n\n\
+         Give the conversation as `input_ids` with a `loss_mask`, count everything with `--count all`, or leave the line out with \
+         `--skip-invalid`.";
+    SPANS_DIVERGE = 714, "an answer begins otherwise than the chat template opens it",
+        "The chat template opens the assistant's turn with text that the recorded answer does not have, such as an empty block for \
+         reasoning. The answer is then taken to begin where the two first differ, after everything the conversation had before, \
+         as the Python package does it.\n\n\
+         Nothing has to be done if the answers were written by this verifier. If another model wrote them, let the verifier \
+         answer the prompts itself.";
+    DATA_SKIPPED = 715, "lines of the data were left out",
+        "Some lines could not be used, and `--skip-invalid` was given. The counts are those of the others. The notes name the \
+         first lines and what is wrong with them.\n\n\
+         A few lines in many thousand do not matter. If it is a larger part, correct the data.";
+    DATA_ROLES = 716, "turns of unknown roles were taken for the assistant's",
+        "A conversation has turns of a role that is none of `user`, `human`, `assistant`, `gpt`, `system` and `tool`. The Python \
+         package takes such turns for the assistant's, because some data name the model that answered, and so they are \
+         taken here.\n\n\
+         If the role is not an answer, correct the data: its text is counted, and trained on, as if it were.";
 }
 
 /// The explanation of a code, or nothing for an unknown one.
@@ -473,7 +503,7 @@ pub const FAMILIES: &[(u16, &str)] = &[
     (300, "Vocabulary maps"),
     (400, "Head against verifier and serving configuration"),
     (500, "Serving with a runtime"),
-    (700, "Prompts"),
+    (700, "Prompts and data"),
 ];
 
 /// The page `docs/errors.md`: every explanation, by family.
