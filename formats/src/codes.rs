@@ -66,7 +66,8 @@ macro_rules! codes {
 codes! {
     USAGE = 1, "an option has a value it cannot have",
         "An option was given a value that no checkpoint could make sense of, such as a list of layers that is not a \
-         list of numbers, or two options that exclude each other.\n\n\
+         list of numbers, or two options that exclude each other; or, under `--strict`, an option that says nothing about \
+         this kind of head.\n\n\
          Nothing was read or written. `--help` of the command lists what each option takes.";
     FILE_MISSING = 101, "a file or directory is missing or cannot be read",
         "A path that was given, or a file that a checkpoint cannot do without, is not there, is of the wrong kind, or \
