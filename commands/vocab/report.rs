@@ -6,7 +6,7 @@ use serde::Serialize;
 use speculators::text::{Counted, Lines, SourceRead, TextModel};
 use speculators_formats::Diagnostic;
 use speculators_formats::digest::Running;
-use speculators_formats::vocabulary::{BuiltMap, Exchange, TokenCounts};
+use speculators_formats::vocabulary::{BuiltMap, TokenCounts};
 
 use super::VocabArguments;
 use super::forced::Forced;
@@ -102,9 +102,24 @@ pub struct MapReport {
     /// Tokens that are in whatever their count.
     pub forced: Vec<u32>,
     /// Tokens that are in only for that, and what had to go.
-    pub exchanged: Vec<Exchange>,
+    pub exchanged: Vec<Exchanged>,
     /// Digest of the map, as it is in `d2t-<draft tokens>.npy`.
     pub d2t_blake3: String,
+}
+
+/// A token that is in by force, and the one that had to go.
+#[derive(Debug, Serialize)]
+pub struct Exchanged {
+    /// Id of the token that is in.
+    pub included: u32,
+    /// How it is written, where the tokenizer is there.
+    pub included_text: Option<String>,
+    /// Id of the token that is not.
+    pub displaced: u32,
+    /// How that is written.
+    pub displaced_text: Option<String>,
+    /// How often it occurs.
+    pub displaced_count: u64,
 }
 
 impl Report {
@@ -117,12 +132,16 @@ impl Report {
     ) -> Report {
         let vocab_size = counts.vocab_size();
         let total = counts.total();
-        let mut sizes: Vec<usize> = SIZES.into_iter().filter(|size| *size < vocab_size).collect();
+        let mut sizes: Vec<usize> = SIZES
+            .into_iter()
+            .filter(|size| *size < vocab_size)
+            .collect();
         sizes.extend(built.map(|built| built.map.draft_to_target.len()));
         sizes.push(vocab_size);
         sizes.sort_unstable();
         sizes.dedup();
         let covered = counts.covered(&sizes);
+        let text = |id: u32| model.map(|model| model.tokenizer.piece(id));
         let coverage = sizes.into_iter().zip(covered);
         Report {
             schema: "speculators.vocab/1",
@@ -153,7 +172,17 @@ impl Report {
                     share: share(covered, total),
                     padding: built.padding.len(),
                     forced: forced.ids.clone(),
-                    exchanged: built.exchanged.clone(),
+                    exchanged: built
+                        .exchanged
+                        .iter()
+                        .map(|exchange| Exchanged {
+                            included: exchange.included,
+                            included_text: text(exchange.included),
+                            displaced: exchange.displaced,
+                            displaced_text: text(exchange.displaced),
+                            displaced_count: exchange.displaced_count,
+                        })
+                        .collect(),
                     d2t_blake3: digest(&built.map.d2t_npy()),
                 }
             }),
@@ -180,19 +209,17 @@ fn special_tokens(
 ) -> Vec<SpecialToken> {
     let added = model.map(|model| model.tokenizer.added_tokens());
     let added = added.unwrap_or_default();
-    let occurring = added.iter().filter(|token| token.special && counts.get(token.id) > 0);
+    let occurring = added
+        .iter()
+        .filter(|token| token.special && counts.get(token.id) > 0);
     let mut ids: Vec<u32> = occurring.map(|token| token.id).collect();
     ids.extend(forced.eos.iter().chain(&forced.chat).chain(&forced.ids));
     ids.sort_unstable();
     ids.dedup();
-    let text = |id: u32| match added.iter().find(|token| token.id == id) {
-        Some(token) => Some(token.text.clone()),
-        None => model.map(|model| model.tokenizer.piece(id)),
-    };
     ids.into_iter()
         .map(|id| SpecialToken {
             id,
-            text: text(id),
+            text: model.map(|model| model.tokenizer.piece(id)),
             eos: forced.eos.contains(&id),
             chat: forced.chat.contains(&id),
             count: counts.get(id),
@@ -206,7 +233,10 @@ fn whole(count: u128) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a share is told to a few digits")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a share is told to a few digits"
+)]
 fn share(covered: u128, total: u128) -> f64 {
     covered as f64 / total.max(1) as f64
 }
