@@ -10,6 +10,7 @@ use crate::eval::EvalArguments;
 use crate::explain::ExplainArguments;
 use crate::inspect::InspectArguments;
 use crate::pull::PullArguments;
+use crate::push::PushArguments;
 use crate::stitch_mtp::StitchMtpArguments;
 use crate::validate::ValidateArguments;
 use crate::vocab::VocabArguments;
@@ -88,6 +89,7 @@ pub enum Format {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Pull(PullArguments),
+    Push(PushArguments),
     Convert(ConvertArguments),
     StitchMtp(StitchMtpArguments),
     Validate(ValidateArguments),

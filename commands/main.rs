@@ -14,6 +14,7 @@ mod models;
 mod output;
 mod progress;
 mod pull;
+mod push;
 mod render;
 mod resolve;
 mod session;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     };
     let outcome = match arguments.command {
         Command::Pull(command) => pull::run(&command, &session),
+        Command::Push(command) => push::run(command, &session),
         Command::Convert(command) => convert::run(command, &session),
         Command::StitchMtp(command) => stitch_mtp::run(command, &session),
         Command::Validate(command) => validate::run(command, &session),
