@@ -8,6 +8,7 @@ use crate::diff::DiffArguments;
 use crate::doctor::DoctorArguments;
 use crate::eval::EvalArguments;
 use crate::explain::ExplainArguments;
+use crate::init::InitArguments;
 use crate::inspect::InspectArguments;
 use crate::stitch_mtp::StitchMtpArguments;
 use crate::validate::ValidateArguments;
@@ -82,6 +83,7 @@ pub enum Format {
 /// The subcommands; their help stands at their arguments.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Init(Box<InitArguments>),
     Convert(ConvertArguments),
     StitchMtp(StitchMtpArguments),
     Validate(ValidateArguments),

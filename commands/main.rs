@@ -8,6 +8,7 @@ mod doctor;
 mod eval;
 mod explain;
 mod failure;
+mod init;
 mod inspect;
 mod output;
 mod progress;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Err(failure) => return failure.without_session(),
     };
     let outcome = match arguments.command {
+        Command::Init(command) => init::run(command, &session),
         Command::Convert(command) => convert::run(command, &session),
         Command::StitchMtp(command) => stitch_mtp::run(&command, &session),
         Command::Validate(command) => validate::run(&command, &session),

@@ -14,7 +14,7 @@ use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
 use crate::expected;
 use crate::options::RopeOverride;
-use crate::rope::Rope;
+use crate::rope::{Rope, RopeAxes};
 use crate::speculator::Algorithm;
 use crate::verifier::{FloatType, float_type, hidden_act};
 
@@ -38,7 +38,9 @@ impl Resolver<'_> {
         let target_hidden_size = self.target_hidden_size(hidden_size);
         let draft_vocab_size = self.draft_vocab_size();
         let vocab_size = self.vocab_size(draft_vocab_size);
-        let rope = self.rope();
+        let algorithm = self.algorithm();
+        let rope_axes = self.rope_axes(algorithm);
+        let rope = self.rope(rope_axes.is_some());
         let sliding_window = self.sliding_windows(num_hidden_layers.unwrap_or(1));
         let attention_bias = self.biases(
             "attention_bias",
@@ -50,7 +52,6 @@ impl Resolver<'_> {
         let act = hidden_act(&self.decoder);
         let hidden_act = self.keep(act)?;
         let draft_vocab_size = draft_vocab_size?;
-        let algorithm = self.algorithm();
         let mask_token_id = self.mask_token_id(algorithm);
         let mut description = HeadDescription {
             algorithm,
@@ -67,6 +68,7 @@ impl Resolver<'_> {
             draft_vocab_size,
             rms_norm_eps: self.rms_norm_eps(),
             rope: rope?,
+            rope_axes,
             max_position_embeddings: self.max_position_embeddings(),
             hidden_act,
             attention_bias,
@@ -191,8 +193,21 @@ impl Resolver<'_> {
         }
     }
 
-    pub(crate) fn rope(&mut self) -> Option<Rope> {
-        let read = Rope::from_config(&self.decoder);
+    /// The axes of a head for a multimodal verifier. Only heads that draft token by token are run with several: vLLM
+    /// refuses them for parallel drafting, and no foreign trainer has them.
+    fn rope_axes(&self, algorithm: Algorithm) -> Option<RopeAxes> {
+        let token_by_token = algorithm == Algorithm::Eagle3 && !self.foreign();
+        let read = Rope::with_axes(&self.decoder).ok();
+        read.and_then(|(_, axes, _)| axes)
+            .filter(|_| token_by_token && self.options.rope.is_none())
+    }
+
+    pub(crate) fn rope(&mut self, axes: bool) -> Option<Rope> {
+        let read = if axes {
+            Rope::with_axes(&self.decoder).map(|(rope, _, decisions)| (rope, decisions))
+        } else {
+            Rope::from_config(&self.decoder)
+        };
         let (mut rope, mut decisions) = self.keep(read)?;
         if let Some(given) = self.options.rope {
             let verifier = self.verifier.and_then(|verifier| verifier.rope.clone());
