@@ -10,6 +10,7 @@ use crate::eval::EvalArguments;
 use crate::explain::ExplainArguments;
 use crate::init::InitArguments;
 use crate::inspect::InspectArguments;
+use crate::pull::PullArguments;
 use crate::stitch_mtp::StitchMtpArguments;
 use crate::validate::ValidateArguments;
 
@@ -58,6 +59,9 @@ pub struct GlobalArguments {
     /// Draw no progress bars
     #[arg(long, global = true)]
     pub no_progress: bool,
+    /// Do not ask the Hub; use what its cache holds
+    #[arg(long, global = true)]
+    pub offline: bool,
 }
 
 /// When to use colors.
@@ -83,6 +87,7 @@ pub enum Format {
 /// The subcommands; their help stands at their arguments.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Pull(PullArguments),
     Init(Box<InitArguments>),
     Convert(ConvertArguments),
     StitchMtp(StitchMtpArguments),

@@ -5,6 +5,7 @@ mod completions;
 mod convert;
 mod diff;
 mod doctor;
+mod downloads;
 mod eval;
 mod explain;
 mod failure;
@@ -12,6 +13,7 @@ mod init;
 mod inspect;
 mod output;
 mod progress;
+mod pull;
 mod render;
 mod resolve;
 mod session;
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Err(failure) => return failure.without_session(),
     };
     let outcome = match arguments.command {
+        Command::Pull(command) => pull::run(&command, &session),
         Command::Init(command) => init::run(command, &session),
         Command::Convert(command) => convert::run(command, &session),
         Command::StitchMtp(command) => stitch_mtp::run(&command, &session),

@@ -7,6 +7,7 @@ use anstream::{AutoStream, ColorChoice};
 use anyhow::Context;
 use indicatif::ProgressDrawTarget;
 use serde::Serialize;
+use speculators::hub::Environment;
 use speculators_formats::{Diagnostic, Level};
 
 use crate::arguments::{Color, Format, GlobalArguments};
@@ -21,6 +22,7 @@ pub struct Session {
     verbose: u8,
     color: ColorChoice,
     progress: bool,
+    offline: bool,
 }
 
 impl Session {
@@ -40,13 +42,23 @@ impl Session {
             Color::Always => ColorChoice::Always,
             Color::Never => ColorChoice::Never,
         };
-        let progress = !global.no_progress && global.quiet == 0;
+        // As Python's client reads it; whoever sets it means every bar.
+        let silenced = Environment::bars_are_disabled();
+        let progress = !global.no_progress && global.quiet == 0 && !silenced;
         Ok(Session {
             quiet: global.quiet,
             verbose: global.verbose,
             color,
             progress,
+            offline: global.offline,
         })
+    }
+
+    /// What the environment says about the Hub, and the command line over it.
+    pub fn environment(&self) -> Result<Environment, Failure> {
+        let mut environment = Environment::read()?;
+        environment.offline |= self.offline;
+        Ok(environment)
     }
 
     /// Becomes true when the user asks to stop.

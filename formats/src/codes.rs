@@ -1,7 +1,7 @@
 //! The table of diagnostic codes: one row each, the source of `speculators explain` and of `docs/errors.md`.
 //!
 //! Families: S0xx command and run configuration · S1xx files · S2xx tensors · S3xx vocabulary maps ·
-//! S4xx head against verifier and serving configuration · S5xx serving with a runtime · S6xx device · S7xx data.
+//! S4xx head against verifier and serving configuration · S5xx serving with a runtime, and the Hub · S6xx device · S7xx data.
 
 use std::fmt::Write;
 use std::str::FromStr;
@@ -442,6 +442,55 @@ codes! {
          The name is missing, or is a path on another machine.\n\n\
          Correct the name, or give the runtime both: the verifier as the model and the head as an option. The report \
          shows the command.";
+    HUB_UNREACHABLE = 511, "the Hub cannot be reached",
+        "No connection to the Hub came about, or it was cut or stood still again and again. What had arrived is kept, so \
+         that the same command goes on where it stopped.\n\n\
+         Check the network, a proxy (`HTTPS_PROXY`), and `HF_ENDPOINT` if a mirror is meant. On a slow line raise \
+         `HF_HUB_DOWNLOAD_TIMEOUT` (seconds without a byte, 10 by default). Without a network, `--offline` uses what the \
+         cache holds.";
+    HUB_DENIED = 512, "the Hub does not let this user in",
+        "The repository is gated or private, or the token is not valid any more. A gated repository asks each user to \
+         accept its conditions on its page once; after that a token of that user opens it.\n\n\
+         Set `HF_TOKEN`, or store a token with `hf auth login`; `speculators doctor` shows whether one is found. With \
+         `HF_HUB_DISABLE_IMPLICIT_TOKEN` set, none is sent.";
+    HUB_MISSING = 513, "the Hub has no such repository, revision or file",
+        "The name may be misspelled; names are `owner/name`, with the case they have on the Hub. For somebody without \
+         access, a private repository looks like one that does not exist.\n\n\
+         Look the name up on the Hub, or set `HF_TOKEN` if the repository is private.";
+    HUB_BUSY = 514, "the Hub answers with trouble of its own",
+        "The Hub asked to wait for longer than a command should, or went on failing after several attempts with growing \
+         pauses.\n\n\
+         Try later; what had arrived is kept. Requests with a token are allowed more often than those without.";
+    HUB_ANSWER = 515, "the Hub's answer cannot be used",
+        "An answer was not of the form the Hub promises: a listing that cannot be parsed, a file name that leads out of \
+         its directory, a redirect that goes in circles, more or fewer bytes than were asked for.\n\n\
+         Mirrors and proxies are the usual cause. Try without `HF_ENDPOINT`, and without a proxy. What does not fit is \
+         never used.";
+    HUB_DIGEST = 516, "what was downloaded is not what the Hub names",
+        "The size or the hash of a file differs from the one the Hub gives for it, even after it was fetched again from \
+         its beginning. The file was not put into place.\n\n\
+         A proxy that changes what passes through it, or a damaged disk, are the usual causes. Fetch it over another \
+         line, or report it to the owner of the repository.";
+    HUB_OFFLINE = 517, "it is not in the cache, and the Hub may not be asked",
+        "`--offline` or `HF_HUB_OFFLINE` forbids the network, and the cache of the Hub does not hold what is needed.\n\n\
+         Fetch it once with `speculators pull`, with Python's `snapshot_download` or with `hf download`: they share the \
+         cache (`HF_HUB_CACHE`, else `hub` in `HF_HOME`).";
+    DISK_FULL = 518, "there is not enough room on the disk",
+        "What is to be fetched is larger than the free space at its destination. Nothing was fetched.\n\n\
+         Make room, choose another cache with `HF_HUB_CACHE`, or fetch less: `--include` and `--exclude` choose files, \
+         `--only` single tensors.";
+    HUB_SELECTION = 519, "nothing in the repository matches",
+        "The patterns of `--include`, `--exclude` or `--only` leave no file or tensor. Patterns are compared with the whole \
+         path; `*` matches slashes too, as in Python's client.\n\n\
+         `speculators pull REPO --dry-run` lists the files.";
+    HUB_NAME = 520, "this is not a name of a repository",
+        "A repository is named `owner/name`, optionally with `@revision`: a branch, a tag or a commit. Names have letters, \
+         digits, `-`, `_` and `.`, at most 96 of them, and neither `--` nor `..`.\n\n\
+         A directory is passed by its path; `./name` is always a path.";
+    HUB_UPLOAD = 521, "the Hub did not take the upload",
+        "The repository exists and may not be written to by this token, it has moved on since the upload began, or the \
+         Hub refused the commit. A commit is taken whole or not at all.\n\n\
+         Check that the token has write access (`HF_TOKEN`), or upload to another repository and open a pull request.";
     TOKENIZER = 701, "the tokenizer or chat template cannot be used",
         "`tokenizer.json` is missing, cannot be parsed or uses a part this version lacks, or the chat template fails \
          for the given messages. Prompts cannot be turned into token ids without it.\n\n\
