@@ -13,6 +13,7 @@ use crate::inspect::InspectArguments;
 use crate::pull::PullArguments;
 use crate::stitch_mtp::StitchMtpArguments;
 use crate::validate::ValidateArguments;
+use crate::vocab::VocabArguments;
 
 /// Convert, validate and evaluate speculative-decoding heads
 ///
@@ -95,6 +96,7 @@ pub enum Command {
     Inspect(InspectArguments),
     Diff(DiffArguments),
     Eval(EvalArguments),
+    Vocab(VocabArguments),
     Doctor(DoctorArguments),
     Explain(ExplainArguments),
     Completions(CompletionsArguments),

@@ -20,6 +20,7 @@ mod session;
 mod stitch_mtp;
 mod tables;
 mod validate;
+mod vocab;
 mod words;
 
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Inspect(command) => inspect::run(&command, &session),
         Command::Diff(command) => diff::run(&command, &session),
         Command::Eval(command) => eval::run(command, &session),
+        Command::Vocab(command) => vocab::run(&command, &session),
         Command::Doctor(command) => doctor::run(&command, &session),
         Command::Explain(command) => explain::run(&command, &session),
         Command::Completions(command) => completions::run(&command, &session),

@@ -15,13 +15,16 @@ const BLOCK: usize = 256 << 10;
 
 /// A BLAKE3 digest of bytes that come one after another.
 #[derive(Default)]
-pub(crate) struct Running(blake3::Hasher);
+pub struct Running(blake3::Hasher);
 
 impl Running {
+    /// Takes in the bytes that come next.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
+    /// The digest of all bytes so far.
+    #[must_use]
     pub fn finish(&self) -> String {
         self.0.finalize().to_hex().to_string()
     }
