@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use speculators_formats::block::MarkovHead;
 use speculators_formats::head::DraftLayer;
 use speculators_formats::init::{
-    ALGORITHMS, DEFAULT_SEED, InitPlan, InitReport, InitRequest, InitRow, plan,
+    ALGORITHMS, DEFAULT_SEED, InitPlan, InitReport, InitRequest, InitRow, VocabularySource, plan,
 };
 use speculators_formats::speculator::Description;
 use speculators_formats::verifier::HiddenAct;
@@ -224,7 +224,7 @@ pub fn run(arguments: Box<InitArguments>, session: &Session) -> Outcome {
 }
 
 fn init(arguments: &InitArguments, session: &Session) -> Outcome {
-    let plan = plan(&arguments.request()?)?;
+    let plan = plan(&arguments.request())?;
     if arguments.dry_run {
         match arguments.format {
             Format::Json => session.print_json(&PlanReport::of(&plan))?,
@@ -244,12 +244,17 @@ fn init(arguments: &InitArguments, session: &Session) -> Outcome {
 }
 
 impl InitArguments {
-    fn request(&self) -> Result<InitRequest, Failure> {
+    fn request(&self) -> InitRequest {
         let mut request = InitRequest::new(&self.verifier, &self.output_path, self.algorithm);
         if let Some(name) = &self.verifier_name {
             request.verifier_name.clone_from(name);
         }
         request.draft_vocab_size = self.vocabulary.draft_vocab_size;
+        request.vocabulary = match (&self.vocabulary.vocab, &self.vocabulary.token_freq) {
+            (Some(directory), _) => Some(VocabularySource::Directory(directory.clone())),
+            (None, Some(counts)) => Some(VocabularySource::Counts(counts.clone())),
+            (None, None) => None,
+        };
         request.num_layers = self.layers.num_layers;
         request.draft_arch = self.layers.draft_arch.map(|arch| match arch {
             DraftArch::Llama => DraftLayer::Llama,
@@ -287,7 +292,7 @@ impl InitArguments {
         request.dtype = self.dtype.map(Dtype::float_type);
         request.seed = self.seed;
         request.force = self.force;
-        Ok(request)
+        request
     }
 }
 

@@ -124,7 +124,11 @@ fn vocab(arguments: &VocabArguments, session: &Session) -> Outcome {
     if !arguments.data.is_empty() {
         write::check(arguments)?;
         if let (Some(draft), Some(vocab_size)) = (arguments.draft_vocab_size, vocab_size) {
-            build(&TokenCounts::new(vocab_size, Vec::new())?, draft, &forced.ids)?;
+            build(
+                &TokenCounts::new(vocab_size, Vec::new())?,
+                draft,
+                &forced.ids,
+            )?;
         }
     }
     let mut sources = Vec::new();
@@ -156,13 +160,21 @@ fn vocab(arguments: &VocabArguments, session: &Session) -> Outcome {
         report.data.clone_from(&counting.sources);
         report.lines = Some(counting.lines);
     }
-    let mut warnings = counting.map(|counting| counting.warnings).unwrap_or_default();
+    let mut warnings = counting
+        .map(|counting| counting.warnings)
+        .unwrap_or_default();
     warnings.extend(forced.notes);
     warnings.extend(built.as_ref().and_then(padded));
     session.show(&warnings);
     report.warnings = warnings;
     if let Some(directory) = &arguments.output_path {
-        write::all(directory, arguments.force, &counts, built.as_ref(), &mut report)?;
+        write::all(
+            directory,
+            arguments.force,
+            &counts,
+            built.as_ref(),
+            &mut report,
+        )?;
     }
     match arguments.format {
         Format::Json => session.print_json(&report)?,
@@ -204,7 +216,12 @@ fn count_data(
             false => Source::File(path.clone()),
         })
         .collect();
-    if sources.iter().filter(|source| **source == Source::Stdin).count() > 1 {
+    if sources
+        .iter()
+        .filter(|source| **source == Source::Stdin)
+        .count()
+        > 1
+    {
         let title = "standard input is named twice, but can be read once";
         return Err(Diagnostic::error(codes::USAGE, title).into());
     }
@@ -215,14 +232,23 @@ fn count_data(
         skip_invalid: arguments.skip_invalid,
         threads: arguments.threads.map(usize::from),
     };
-    let sizes = arguments.data.iter().filter_map(|path| fs_err::metadata(path).ok());
+    let sizes = arguments
+        .data
+        .iter()
+        .filter_map(|path| fs_err::metadata(path).ok());
     let total = sizes.map(|metadata| metadata.len()).sum();
     let bar: ProgressBar = progress::bytes_bar(session, total, "counting");
-    let counted = count(&sources, model, &options, session.cancelled(), &mut |bytes, _| {
-        // Of standard input, nobody knows the length.
-        bar.set_length(total.max(bytes));
-        bar.set_position(bytes);
-    });
+    let counted = count(
+        &sources,
+        model,
+        &options,
+        session.cancelled(),
+        &mut |bytes, _| {
+            // Of standard input, nobody knows the length.
+            bar.set_length(total.max(bytes));
+            bar.set_position(bytes);
+        },
+    );
     bar.finish_and_clear();
     Ok(counted?)
 }

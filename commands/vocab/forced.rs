@@ -42,7 +42,11 @@ impl Forced {
         }
         let default = ["eos".to_owned(), "chat".to_owned()];
         let asked = !arguments.force_include.is_empty();
-        let wanted = if asked { &arguments.force_include[..] } else { &default[..] };
+        let wanted = if asked {
+            &arguments.force_include[..]
+        } else {
+            &default[..]
+        };
         for word in wanted.iter().map(|word| word.trim()) {
             let (ids, unknown) = match word {
                 "none" if wanted.len() == 1 => continue,
@@ -75,12 +79,17 @@ fn parse(word: &str) -> Result<u32, Diagnostic> {
 fn unknown_group(word: &str, title: &str, asked: bool) -> Diagnostic {
     let title = format!("{title}, so none is included for it");
     let problem = if asked {
-        Diagnostic::error(codes::FORCED_TOKEN, title.replace(", so none is included for it", ""))
+        Diagnostic::error(
+            codes::FORCED_TOKEN,
+            title.replace(", so none is included for it", ""),
+        )
     } else {
         Diagnostic::warning(codes::FORCED_TOKEN, title)
     };
     let source = match word {
-        "eos" => "they are `eos_token_id` in the verifier's `generation_config.json` and `config.json`",
+        "eos" => {
+            "they are `eos_token_id` in the verifier's `generation_config.json` and `config.json`"
+        }
         _ => "they are added tokens of the verifier's tokenizer that its chat template writes",
     };
     problem

@@ -117,7 +117,10 @@ impl Report {
     ) -> Report {
         let vocab_size = counts.vocab_size();
         let total = counts.total();
-        let mut sizes: Vec<usize> = SIZES.into_iter().filter(|size| *size < vocab_size).collect();
+        let mut sizes: Vec<usize> = SIZES
+            .into_iter()
+            .filter(|size| *size < vocab_size)
+            .collect();
         sizes.extend(built.map(|built| built.map.draft_to_target.len()));
         sizes.push(vocab_size);
         sizes.sort_unstable();
@@ -180,7 +183,9 @@ fn special_tokens(
 ) -> Vec<SpecialToken> {
     let added = model.map(|model| model.tokenizer.added_tokens());
     let added = added.unwrap_or_default();
-    let occurring = added.iter().filter(|token| token.special && counts.get(token.id) > 0);
+    let occurring = added
+        .iter()
+        .filter(|token| token.special && counts.get(token.id) > 0);
     let mut ids: Vec<u32> = occurring.map(|token| token.id).collect();
     ids.extend(forced.eos.iter().chain(&forced.chat).chain(&forced.ids));
     ids.sort_unstable();
@@ -206,7 +211,10 @@ fn whole(count: u128) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a share is told to a few digits")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a share is told to a few digits"
+)]
 fn share(covered: u128, total: u128) -> f64 {
     covered as f64 / total.max(1) as f64
 }

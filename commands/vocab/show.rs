@@ -17,7 +17,10 @@ pub fn all(report: &Report, output: &mut impl Write) -> io::Result<()> {
             (lines.text, "texts"),
             (lines.masked, "lines of ids with a loss mask"),
             (lines.unmasked, "lines of ids without one, counted whole"),
-            (lines.without_answer, "conversations without an answer, not counted"),
+            (
+                lines.without_answer,
+                "conversations without an answer, not counted",
+            ),
             (lines.skipped, "lines left out"),
         ];
         let parts = parts.iter().filter(|(count, _)| *count > 0);

@@ -13,7 +13,10 @@ use crate::output::OutputFile;
 
 /// Names of the files, with the report last.
 fn names(draft_vocab_size: Option<usize>) -> Vec<String> {
-    let mut names = vec!["token_freq.npy".to_owned(), "token_freq.safetensors".to_owned()];
+    let mut names = vec![
+        "token_freq.npy".to_owned(),
+        "token_freq.safetensors".to_owned(),
+    ];
     match draft_vocab_size {
         Some(draft) => names.extend([
             format!("d2t-{draft}.npy"),
@@ -90,7 +93,8 @@ pub fn all(
 
 /// Whether a file holds these bytes; of a file of another length, none is read.
 fn same(path: &PathBuf, content: &[u8]) -> bool {
-    let length = fs_err::metadata(path).is_ok_and(|metadata| metadata.len() == content.len() as u64);
+    let length =
+        fs_err::metadata(path).is_ok_and(|metadata| metadata.len() == content.len() as u64);
     length && fs_err::read(path).is_ok_and(|bytes| bytes == content)
 }
 

@@ -32,6 +32,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 mod verifier;
+mod vocabulary;
 mod write;
 
 pub use rows::InitRow;
@@ -47,13 +48,15 @@ pub const ALGORITHMS: [Algorithm; 4] = [
 /// Seed that the Python package trains with.
 pub const DEFAULT_SEED: u64 = 42;
 
-/// Which verifier tokens a head can propose, and who says so.
+/// What says which verifier tokens a head can propose.
 #[derive(Clone, Debug)]
-pub struct DraftVocabulary {
-    /// The map.
-    pub map: VocabularyMap,
-    /// Where it comes from, for the record: a directory, or a file of counts.
-    pub source: String,
+pub enum VocabularySource {
+    /// A finished map.
+    Map(VocabularyMap),
+    /// A directory with one, or a safetensors file that holds one: `d2t` and `t2d`.
+    Directory(PathBuf),
+    /// A file of token counts, of which the most frequent are taken.
+    Counts(PathBuf),
 }
 
 /// What to start, for which verifier, and where to. What is `None` is decided by the rules of the Python package.
@@ -70,7 +73,7 @@ pub struct InitRequest {
     /// Draft tokens; with fewer than the verifier has, `vocabulary` has to say which.
     pub draft_vocab_size: Option<usize>,
     /// A reduced vocabulary.
-    pub vocabulary: Option<DraftVocabulary>,
+    pub vocabulary: Option<VocabularySource>,
     /// Draft decoder layers: 1, or 5 for block drafters.
     pub num_layers: Option<usize>,
     /// Kind of the draft layers: Llama for EAGLE-3, Qwen 3 for the others.
@@ -212,8 +215,8 @@ pub fn plan(request: &InitRequest) -> Result<InitPlan> {
         return Err(problems);
     };
     let mut decisions = verifier.decisions.clone();
-    let vocabulary = options::vocabulary(request, &verifier);
-    let map = vocabulary.map_err(|problem| problems.push(problem)).ok();
+    let map = vocabulary::decide(request, &verifier, &mut decisions);
+    let map = map.map_err(|found| problems.extend(found)).ok();
     let decoder = decoder::decide(request, &verifier, &mut decisions);
     let decoder = decoder.map_err(|found| problems.extend(found)).ok();
     let kind = kind::decide(request, &verifier, &mut decisions);
@@ -229,7 +232,11 @@ pub fn plan(request: &InitRequest) -> Result<InitPlan> {
         kind: &kind,
         map: map.as_ref(),
     };
-    options::record(&draft, &mut decisions);
+    decisions.push(Decision::settled(
+        "seed",
+        request.seed,
+        "of the random weights; the same seed gives the same bytes on every machine",
+    ));
     let description = draft.description();
     let (rows, shown) = rows::lay_out(&draft, &description, &checkpoint, &mut decisions)?;
     let config = config::build(&draft, &description, &shown, &decisions);

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import init
 import llama_cpp
 from comparisons import Finding, convert, evaluate, keep_serving, there_and_back
 from pairs import FIXTURES, PAIRS, make_pair
@@ -33,6 +34,9 @@ def findings(options: argparse.Namespace) -> Iterator[Finding]:
         # Of the foreign layouts, vLLM counts the layers of this one as everybody does.
         exported = options.work / "exported" / "eagle"
         yield keep_serving(FIXTURES, "as eagle", exported, options.work / "served" / "as-eagle")
+    if "init" not in options.skip:
+        serving = "serve" not in options.skip
+        yield from init.findings(options.binary, FIXTURES, options.work / "init", serving)
     if options.llama_cpp:
         yield from llama_cpp.findings(
             options.llama_cpp, options.binary, options.work / "llama.cpp", options.work / "pairs"
@@ -70,7 +74,7 @@ def main() -> int:
     parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "speculators")
     parser.add_argument("--work", type=Path, default=ROOT / "target" / "interop")
     parser.add_argument("--pairs", nargs="*", default=list(PAIRS), choices=list(PAIRS), metavar="NAME")
-    parser.add_argument("--skip", nargs="*", default=[], choices=["convert", "serve", "evaluate"], metavar="CHECK")
+    parser.add_argument("--skip", nargs="*", default=[], choices=["convert", "serve", "evaluate", "init"], metavar="CHECK")
     parser.add_argument("--llama-cpp", type=Path, metavar="DIRECTORY", help="sources of llama.cpp, built in `build`")
     options = parser.parse_args()
     options.work = options.work.absolute()

@@ -57,7 +57,7 @@ AXES = {"rope_type": "default", "rope_theta": 5e6, "mrope_section": [4, 2, 2], "
 VERIFIERS: dict[str, tuple[str, dict, str]] = {
     "llama3": ("llama", {"head_dim": 16, "rope_parameters": LLAMA3}, "Qwen3ForCausalLM"),
     "qwen2": ("qwen2", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}}, "Qwen2ForCausalLM"),
-    "qwen3": ("qwen3", {"head_dim": 32, "rms_norm_eps": 1e-6}, "Qwen3ForCausalLM"),
+    "qwen3": ("qwen3", {"head_dim": 32, "rms_norm_eps": 1e-6, "initializer_range": 0.05}, "Qwen3ForCausalLM"),
     "qwen3_moe": ("qwen3_moe", {"head_dim": 32, **EXPERTS}, "Qwen3MoeForCausalLM"),
     "mistral": ("mistral", {"head_dim": 24, "sliding_window": None}, "MistralForCausalLM"),
     "gemma3": ("gemma3_text", {"head_dim": 32, "query_pre_attn_scalar": 32, "tie_word_embeddings": True}, "Gemma3ForCausalLM"),

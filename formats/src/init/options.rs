@@ -1,15 +1,11 @@
-//! What speaks against a request before anything is decided, and what it decides itself.
+//! What speaks against a request before anything is decided.
 
-use super::kind::Draft;
-use super::verifier::Verifier;
 use super::{ALGORITHMS, InitRequest};
 use crate::codes;
 use crate::convert::output;
-use crate::decision::Decision;
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::Diagnostic;
 use crate::head::DraftLayer;
 use crate::speculator::Algorithm;
-use crate::vocabulary::VocabularyMap;
 
 const EAGLE: &[Algorithm] = &[Algorithm::Eagle3, Algorithm::PEagle];
 const BLOCK: &[Algorithm] = &[Algorithm::DFlash, Algorithm::DSpark];
@@ -133,72 +129,6 @@ fn elsewhere(request: &InitRequest) -> impl Iterator<Item = Diagnostic> {
                 "leave it out, or pass another `--algorithm` than `{algorithm}`"
             ))
         })
-}
-
-/// The vocabulary of the draft, where it is reduced.
-///
-/// # Errors
-/// S001 for numbers that contradict each other, S402 for a map of another verifier, S445 where nothing says which tokens.
-pub(super) fn vocabulary(
-    request: &InitRequest,
-    verifier: &Verifier,
-) -> Result<Option<VocabularyMap>, Diagnostic> {
-    let (whole, wanted) = (verifier.vocab_size, request.draft_vocab_size);
-    if let Some(wanted) = wanted.filter(|wanted| *wanted > whole) {
-        return Err(usage(format!(
-            "{wanted} draft tokens are asked for, but the verifier has {whole} tokens"
-        )));
-    }
-    let Some(given) = &request.vocabulary else {
-        return match wanted {
-            Some(wanted) if wanted < whole => Err(Diagnostic::error(
-                codes::DRAFT_VOCABULARY_OPEN,
-                format!("nothing says which {wanted} of the verifier's {whole} tokens the head is to propose"),
-            )
-            .note("a head never proposes a token that is not in its vocabulary, so that a wrong choice costs acceptance everywhere")
-            .help("pass counts of tokens with `--token-freq`, or a finished map with `--vocab`")),
-            _ => Ok(None),
-        };
-    };
-    if given.map.vocab_size != whole {
-        let title = format!(
-            "the vocabulary is a choice among {} tokens, but the verifier has {whole}",
-            given.map.vocab_size
-        );
-        return Err(Diagnostic::error(codes::VOCABULARY, title).at(Place::file(&given.source)));
-    }
-    let found = given.map.draft_to_target.len();
-    if let Some(wanted) = wanted.filter(|wanted| *wanted != found) {
-        let title = format!("{wanted} draft tokens are asked for, but the vocabulary has {found}");
-        return Err(usage(title).note(format!("the vocabulary is that of {}", given.source)));
-    }
-    Ok((found != whole).then(|| given.map.clone()))
-}
-
-/// Says what the request decided, and what was decided for it.
-pub(super) fn record(draft: &Draft<'_>, decisions: &mut Vec<Decision>) {
-    let (request, verifier) = (draft.request, draft.verifier);
-    let reason = match (&request.vocabulary, draft.map) {
-        (Some(given), Some(_)) => format!(
-            "{} of the verifier's {} tokens, by {}",
-            draft.draft_vocab_size(),
-            verifier.vocab_size,
-            given.source
-        ),
-        (Some(given), None) => format!("{} holds all of the verifier's tokens", given.source),
-        _ => "all of the verifier's tokens; `--token-freq` or `--vocab` makes `lm_head` smaller"
-            .to_owned(),
-    };
-    decisions.push(Decision::settled(
-        "draft_vocab_size",
-        draft.draft_vocab_size(),
-        reason,
-    ));
-    decisions.push(Decision::settled(
-        "seed",
-        request.seed,
-        "of the random weights; the same seed gives the same bytes on every machine",
-    ));
 }
 
 pub(super) fn usage(title: String) -> Diagnostic {

@@ -145,7 +145,10 @@ impl Reader<'_> {
         let rotary = self.keep(rotary);
         let architectures = self.keep(root.str_list("architectures"))?;
         let bos = self.keep(self.section.usize("bos_token_id"))?;
-        let eos = self.keep(self.section.one_or_many("eos_token_id"))?;
+        let mut eos = self.keep(self.section.one_or_many("eos_token_id"))?;
+        if eos.is_none() {
+            eos = self.keep(root.one_or_many("eos_token_id"))?;
+        }
         let num_hidden_layers = num_hidden_layers?;
         if num_hidden_layers > MOST_LAYERS {
             self.refuse_size("num_hidden_layers", num_hidden_layers);
