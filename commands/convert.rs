@@ -1,7 +1,6 @@
 //! `speculators convert`: any known layout of a head to any other.
 
 use std::io::Write;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
@@ -16,6 +15,7 @@ use speculators_formats::{Algorithm, Decision};
 
 use crate::arguments::Format;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::models::{self, Need};
 use crate::progress;
 use crate::resolve::ResolveArguments;
 use crate::session::Session;
@@ -36,10 +36,10 @@ Examples:
   speculators convert HEAD --verifier VERIFIER --algorithm eagle3 \\
       --algorithm-kwargs '{\"norm_before_residual\": true}'")]
 pub struct ConvertArguments {
-    /// Directory of the head
+    /// Directory of the head, a GGUF file, or the verifier that an MTP layer lies in
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// Directory of the verifier; its config is read, its weights are not
+    /// Directory of the verifier; its config is read, for `--embed verifier` its weights and for `--to gguf` its tokenizer
     #[arg(long, value_name = "DIR")]
     pub verifier: PathBuf,
     /// Layout to write
@@ -60,7 +60,7 @@ pub struct ConvertArguments {
     /// What the output calls its verifier [default: the path given]
     #[arg(long, value_name = "NAME")]
     pub verifier_name: Option<String>,
-    /// Draft tokens per step that the output asks for [default: 3]
+    /// Draft tokens per step that the output asks for [default: as in the source, else 3 or a whole block]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
     pub num_speculative_tokens: Option<u16>,
     /// Dtype of the weights in the output [default: as in the source]
@@ -173,6 +173,14 @@ fn convert(mut arguments: ConvertArguments, session: &Session) -> Outcome {
         Some(json) => arguments.resolve.merge_keyword_arguments(&json)?,
         None => None,
     };
+    let named = arguments.verifier.display().to_string();
+    arguments.verifier_name.get_or_insert(named);
+    let need = match arguments.embed {
+        Embed::Verifier => Need::Shared,
+        _ => Need::Config,
+    };
+    models::localize(&mut arguments.model, Need::Everything, session)?;
+    models::localize(&mut arguments.verifier, need, session)?;
     let request = arguments.request(steps);
     let plan = plan(&request)?;
     if arguments.dry_run {
@@ -242,23 +250,9 @@ impl ConvertArguments {
 }
 
 fn write(plan: &Plan, session: &Session) -> Result<ConvertReport, Failure> {
-    let bar = progress::bytes_bar(
-        session,
-        plan.rows().iter().map(|row| row.bytes).sum(),
-        "converting",
-    );
-    let cancelled = session.cancelled();
-    let written = plan.write_until(&mut |done, _total| {
-        bar.set_position(done);
-        if cancelled.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    bar.finish_and_clear();
+    let written = progress::over_bytes(session, "converting", |step| plan.write_until(step));
     match written {
-        Err(_) if cancelled.load(Ordering::Relaxed) => Err(Failure::Interrupted),
+        Err(_) if session.cancelled().load(Ordering::Relaxed) => Err(Failure::Interrupted),
         written => Ok(written?),
     }
 }

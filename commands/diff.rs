@@ -1,15 +1,14 @@
 //! `speculators diff`: what two checkpoints have in common, and what not.
 
 use std::io::Write;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 use clap::Args;
-use speculators_formats::diff::{Comparison, DiffOptions, Scope, Verdict, diff};
+use speculators_formats::diff::{DiffOptions, Scope, Verdict, diff};
 
 use crate::arguments::Format;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::models::{self, Need};
 use crate::progress;
 use crate::session::Session;
 
@@ -58,13 +57,17 @@ pub struct DiffArguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &DiffArguments, session: &Session) -> Outcome {
-    compare(arguments, session).map_err(|failure| session.report_trouble(arguments.format, failure))
+pub fn run(arguments: DiffArguments, session: &Session) -> Outcome {
+    let format = arguments.format;
+    compare(arguments, session).map_err(|failure| session.report_trouble(format, failure))
 }
 
-fn compare(arguments: &DiffArguments, session: &Session) -> Outcome {
+fn compare(mut arguments: DiffArguments, session: &Session) -> Outcome {
+    models::localize(&mut arguments.a, Need::Everything, session)?;
+    models::localize(&mut arguments.b, Need::Everything, session)?;
+    models::localize_some(&mut arguments.verifier, Need::Config, session)?;
     let options = DiffOptions {
-        verifier: arguments.verifier.clone(),
+        verifier: arguments.verifier,
         tolerance: arguments.tolerance,
         scope: match (arguments.config_only, arguments.weights_only) {
             (true, _) => Scope::Config,
@@ -72,7 +75,10 @@ fn compare(arguments: &DiffArguments, session: &Session) -> Outcome {
             _ => Scope::Everything,
         },
     };
-    let comparison = with_progress(arguments, &options, session)?;
+    let compared = progress::over_bytes(session, "comparing", |step| {
+        diff(&arguments.a, &arguments.b, &options, step)
+    });
+    let comparison = compared?.ok_or(Failure::Interrupted)?;
     match arguments.format {
         Format::Json => session.print_json(&comparison)?,
         Format::Text => {
@@ -93,24 +99,4 @@ fn compare(arguments: &DiffArguments, session: &Session) -> Outcome {
         Verdict::Equal => Exit::Yes,
         Verdict::Different => Exit::No,
     })
-}
-
-fn with_progress(
-    arguments: &DiffArguments,
-    options: &DiffOptions,
-    session: &Session,
-) -> Result<Comparison, Failure> {
-    let bar = progress::bytes_bar(session, 0, "comparing");
-    let cancelled = session.cancelled();
-    let compared = diff(&arguments.a, &arguments.b, options, &mut |done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
-        if cancelled.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    bar.finish_and_clear();
-    compared?.ok_or(Failure::Interrupted)
 }

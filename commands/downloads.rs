@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use speculators::hub::{Progress, Watch};
+use speculators::hub::{Counters, Progress, Watch};
 
 use crate::session::Session;
 
@@ -17,7 +17,7 @@ pub struct Downloads<'a> {
     session: &'a Session,
     bars: MultiProgress,
     state: Mutex<Bars>,
-    retries: AtomicU64,
+    counters: Counters,
 }
 
 #[derive(Default)]
@@ -35,7 +35,7 @@ impl<'a> Downloads<'a> {
             session,
             bars: MultiProgress::with_draw_target(session.progress_target()),
             state: Mutex::default(),
-            retries: AtomicU64::new(0),
+            counters: Counters::default(),
         }
     }
 
@@ -44,13 +44,18 @@ impl<'a> Downloads<'a> {
         Watch {
             progress: self,
             cancelled: self.session.cancelled(),
-            retries: &self.retries,
+            counters: &self.counters,
         }
     }
 
     /// Requests that had to be made again.
     pub fn retries(&self) -> u64 {
-        self.retries.load(std::sync::atomic::Ordering::Relaxed)
+        self.counters.retries.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that have arrived.
+    pub fn received(&self) -> u64 {
+        self.counters.received.load(Ordering::Relaxed)
     }
 
     /// Takes the bars away.

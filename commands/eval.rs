@@ -16,6 +16,7 @@ use speculators_formats::{Decision, Diagnostic, Head, Place, ReadOptions, Verifi
 
 use crate::arguments::Format;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::models::{self, Need};
 use crate::output::OutputFile;
 use crate::progress;
 use crate::session::Session;
@@ -103,7 +104,7 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         .as_deref()
         .map(read_references)
         .transpose()?;
-    let input = Input::gather(&arguments)?;
+    let input = Input::gather(&arguments, session)?;
 
     // Configs, headers and the tokenizer first: what is wrong with them need not wait for gigabytes of weights.
     let config = VerifierConfig::read(&input.verifier)?;
@@ -199,7 +200,12 @@ struct Input {
 }
 
 impl Input {
-    fn gather(arguments: &EvalArguments) -> Result<Input, Failure> {
+    fn gather(arguments: &EvalArguments, session: &Session) -> Result<Input, Failure> {
+        let local = |named: &PathBuf| -> Result<PathBuf, Failure> {
+            let mut directory = named.clone();
+            models::localize(&mut directory, Need::Everything, session)?;
+            Ok(directory)
+        };
         match (
             &arguments.verifier,
             &arguments.speculator,
@@ -210,8 +216,8 @@ impl Input {
                 prompts_path: prompts.clone(),
                 verifier_name: verifier.display().to_string(),
                 speculator_name: speculator.display().to_string(),
-                verifier: verifier.clone(),
-                speculator: speculator.clone(),
+                verifier: local(verifier)?,
+                speculator: local(speculator)?,
                 _unpacked: None,
             }),
             _ => Input::demonstration(arguments.limit),

@@ -19,6 +19,7 @@ use speculators_formats::{Algorithm, Decision};
 use crate::arguments::Format;
 use crate::convert::Dtype;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::models::{self, Need};
 use crate::progress;
 use crate::session::Session;
 
@@ -33,15 +34,15 @@ mod show;
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
-  speculators init --verifier Qwen3-8B --output-path head
+  speculators init --verifier Qwen/Qwen3-8B --output-path head
   speculators init --verifier Qwen3-8B --dry-run
   speculators init --verifier Qwen3-8B --draft-vocab-size 32000 --token-freq token_freq.pt -o head
   speculators init --verifier Qwen3-8B --vocab vocab-32000 --num-layers 2 -o head
   speculators init --verifier Qwen3-8B --algorithm dflash --block-size 8 -o head
   speculators init --verifier TinyLlama --aux-layers 1,2,3 --seed 7 -o head")]
 pub struct InitArguments {
-    /// Directory of the verifier; its config, embedding and output matrix are enough
-    #[arg(long, alias = "verifier-name-or-path", value_name = "DIR")]
+    /// Directory of the verifier, or its name on the Hub; its config, embedding and output matrix are enough
+    #[arg(long, alias = "verifier-name-or-path", value_name = "MODEL")]
     pub verifier: PathBuf,
     /// Where to write the head
     #[arg(
@@ -218,12 +219,15 @@ fn algorithm(text: &str) -> Result<Algorithm, String> {
 }
 
 /// Runs the command.
-pub fn run(arguments: Box<InitArguments>, session: &Session) -> Outcome {
+pub fn run(mut arguments: Box<InitArguments>, session: &Session) -> Outcome {
     let format = arguments.format;
-    init(&arguments, session).map_err(|failure| session.report_trouble(format, failure))
+    init(&mut arguments, session).map_err(|failure| session.report_trouble(format, failure))
 }
 
-fn init(arguments: &InitArguments, session: &Session) -> Outcome {
+fn init(arguments: &mut InitArguments, session: &Session) -> Outcome {
+    let named = arguments.verifier.display().to_string();
+    let named = arguments.verifier_name.get_or_insert(named).clone();
+    models::localize(&mut arguments.verifier, Need::Shared, session)?;
     let plan = plan(&arguments.request())?;
     if arguments.dry_run {
         match arguments.format {
@@ -238,7 +242,7 @@ fn init(arguments: &InitArguments, session: &Session) -> Outcome {
             schema: "speculators.init/1",
             report: &report,
         })?,
-        Format::Text => show::report(&report, &arguments.verifier, &mut session.stdout())?,
+        Format::Text => show::report(&report, &named, &mut session.stdout())?,
     }
     Ok(Exit::Yes)
 }

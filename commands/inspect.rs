@@ -1,9 +1,7 @@
 //! `speculators inspect`: what is in a checkpoint, without judging it.
 
 use std::io::Write;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 use clap::Args;
 use comfy_table::Table;
@@ -13,6 +11,7 @@ use speculators_formats::inspect::{Inspection, inspect};
 
 use crate::arguments::Format;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::models::{self, Need};
 use crate::progress;
 use crate::session::Session;
 use crate::tables;
@@ -47,11 +46,14 @@ pub struct InspectArguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &InspectArguments, session: &Session) -> Outcome {
-    look(arguments, session).map_err(|failure| session.report_trouble(arguments.format, failure))
+pub fn run(arguments: InspectArguments, session: &Session) -> Outcome {
+    let format = arguments.format;
+    look(arguments, session).map_err(|failure| session.report_trouble(format, failure))
 }
 
-fn look(arguments: &InspectArguments, session: &Session) -> Outcome {
+fn look(mut arguments: InspectArguments, session: &Session) -> Outcome {
+    models::localize(&mut arguments.directory, Need::Everything, session)?;
+    models::localize_some(&mut arguments.verifier, Need::Config, session)?;
     let verifier = arguments.verifier.as_deref();
     let mut found = inspect(&arguments.directory, verifier, &ReadOptions::default())?;
     if arguments.sha256 {
@@ -73,19 +75,7 @@ fn look(arguments: &InspectArguments, session: &Session) -> Outcome {
 }
 
 fn sum_up(found: &mut Inspection, session: &Session) -> Result<(), Failure> {
-    let total = found.stored.iter().map(|file| file.bytes).sum();
-    let bar = progress::bytes_bar(session, total, "reading");
-    let cancelled = session.cancelled();
-    let finished = found.sum_up(&mut |done, _total| {
-        bar.set_position(done);
-        if cancelled.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    })?;
-    bar.finish_and_clear();
-    if finished {
+    if progress::over_bytes(session, "reading", |step| found.sum_up(step))? {
         Ok(())
     } else {
         Err(Failure::Interrupted)

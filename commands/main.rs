@@ -11,6 +11,7 @@ mod explain;
 mod failure;
 mod init;
 mod inspect;
+mod models;
 mod output;
 mod progress;
 mod pull;
@@ -41,10 +42,10 @@ fn main() -> ExitCode {
         Command::Pull(command) => pull::run(&command, &session),
         Command::Init(command) => init::run(command, &session),
         Command::Convert(command) => convert::run(command, &session),
-        Command::StitchMtp(command) => stitch_mtp::run(&command, &session),
-        Command::Validate(command) => validate::run(&command, &session),
-        Command::Inspect(command) => inspect::run(&command, &session),
-        Command::Diff(command) => diff::run(&command, &session),
+        Command::StitchMtp(command) => stitch_mtp::run(command, &session),
+        Command::Validate(command) => validate::run(command, &session),
+        Command::Inspect(command) => inspect::run(command, &session),
+        Command::Diff(command) => diff::run(command, &session),
         Command::Eval(command) => eval::run(command, &session),
         Command::Vocab(command) => vocab::run(&command, &session),
         Command::Doctor(command) => doctor::run(&command, &session),

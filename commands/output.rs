@@ -17,7 +17,8 @@ pub struct OutputFile {
 impl OutputFile {
     /// Opens a temporary file beside `goal`, so that taking its name is one rename.
     pub fn create(goal: &Path, force: bool) -> Result<OutputFile, Failure> {
-        if goal.exists() && !force {
+        // A link that leads nowhere is something, too: renaming would put the file in its place.
+        if fs_err::symlink_metadata(goal).is_ok() && !force {
             return Err(
                 Diagnostic::error(codes::OUTPUT_EXISTS, "the output file exists already")
                     .at(Place::file(goal))
@@ -75,4 +76,28 @@ fn unwritable(goal: &Path, error: &std::io::Error) -> Failure {
     .at(Place::file(goal))
     .note(error.to_string())
     .into()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_replaced_only_by_force() {
+        let directory = tempfile::tempdir().unwrap();
+        let goal = directory.path().join("report.json");
+        fs_err::os::unix::fs::symlink("nowhere", &goal).unwrap();
+        let refused = OutputFile::create(&goal, false).err().unwrap();
+        assert!(matches!(
+            refused,
+            Failure::Diagnostics(found) if found[0].code == codes::OUTPUT_EXISTS
+        ));
+        assert!(goal.is_symlink());
+
+        let mut file = OutputFile::create(&goal, true).unwrap();
+        file.write_all(b"{}").unwrap();
+        file.finish().unwrap();
+        assert_eq!(fs_err::read_to_string(&goal).unwrap(), "{}");
+        assert!(!goal.is_symlink());
+    }
 }

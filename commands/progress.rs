@@ -1,8 +1,31 @@
 //! Progress bars, drawn on stderr and only where it is a terminal.
 
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::session::Session;
+
+/// Told the bytes done and the bytes in all; breaks off when the user asks to stop.
+pub type Step<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
+
+/// Does work under a bar over the bytes it reads or writes. The bar is gone afterwards, whatever came of the work.
+pub fn over_bytes<T>(session: &Session, what: &str, work: impl FnOnce(Step<'_>) -> T) -> T {
+    let bar = bytes_bar(session, 0, what);
+    let cancelled = session.cancelled();
+    let outcome = work(&mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+        if cancelled.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    bar.finish_and_clear();
+    outcome
+}
 
 /// A bar over a number of things.
 pub fn count_bar(session: &Session, total: u64, what: &str) -> ProgressBar {

@@ -1,5 +1,7 @@
 //! `speculators pull`: from the Hub into the cache that all its clients share.
 
+mod partial;
+
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -27,6 +29,7 @@ Examples:
   speculators pull meta-llama/Llama-3.1-8B-Instruct --exclude 'original/*'
   speculators pull yuhuili/EAGLE3-LLaMA3.1-Instruct-8B@main --local-dir head
   speculators pull Qwen/Qwen3-32B --include '*.json' --include '*.txt'
+  speculators pull Qwen/Qwen3-32B --only embed_tokens,lm_head,norm --local-dir qwen3-32b
 
 Environment: HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH, HF_HUB_OFFLINE,
 HF_HUB_DISABLE_IMPLICIT_TOKEN, HF_HUB_DOWNLOAD_TIMEOUT, HF_HUB_DISABLE_PROGRESS_BARS, as Python's
@@ -44,11 +47,15 @@ pub struct PullArguments {
     /// Leave out files that match this pattern; may be given again
     #[arg(long, value_name = "GLOB", num_args = 1..)]
     pub exclude: Vec<String>,
-    /// Put the files here instead of into the cache
+    /// Fetch only these tensors, and what else makes a small verifier of them: `embed_tokens`,
+    /// `lm_head` and `norm` by their role, others by name or pattern
+    #[arg(long, value_name = "TENSORS", value_delimiter = ',', conflicts_with_all = ["include", "exclude"])]
+    pub only: Vec<String>,
+    /// Put the files here instead of into the cache; with `--only`, `./NAME-partial` is the default
     #[arg(long, value_name = "DIR")]
     pub local_dir: Option<PathBuf>,
-    /// Replace files in `--local-dir` that are not the repository's
-    #[arg(long, requires = "local_dir")]
+    /// Replace what is in the way: files in `--local-dir`, or the directory of `--only`
+    #[arg(long)]
     pub force: bool,
     /// Show what would be fetched, and fetch nothing
     #[arg(long)]
@@ -81,6 +88,9 @@ fn fetch(arguments: &PullArguments, session: &Session) -> Outcome {
     let selection = Selection::new(&arguments.include, &arguments.exclude)?;
     if environment.offline {
         return offline(arguments, &environment, &repository, session);
+    }
+    if !arguments.only.is_empty() {
+        return partial::run(arguments, environment, &repository, session);
     }
     let destination = match &arguments.local_dir {
         None => Destination::Cache,

@@ -1,7 +1,6 @@
 //! `speculators stitch-mtp`: a finetuned MTP head, back into its verifier.
 
 use std::io::Write;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
@@ -14,6 +13,7 @@ use speculators_formats::mtp::stitch::{
 
 use crate::arguments::Format;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::models::{self, Need};
 use crate::progress;
 use crate::session::Session;
 use crate::tables;
@@ -52,16 +52,19 @@ pub struct StitchMtpArguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &StitchMtpArguments, session: &Session) -> Outcome {
-    stitch(arguments, session).map_err(|failure| session.report_trouble(arguments.format, failure))
+pub fn run(arguments: StitchMtpArguments, session: &Session) -> Outcome {
+    let format = arguments.format;
+    stitch(arguments, session).map_err(|failure| session.report_trouble(format, failure))
 }
 
-fn stitch(arguments: &StitchMtpArguments, session: &Session) -> Outcome {
-    let output = arguments.output_path.clone();
+fn stitch(mut arguments: StitchMtpArguments, session: &Session) -> Outcome {
+    let beside = beside(&arguments.verifier);
+    models::localize(&mut arguments.speculator, Need::Everything, session)?;
+    models::localize(&mut arguments.verifier, Need::Everything, session)?;
     let request = StitchRequest {
-        speculator: arguments.speculator.clone(),
-        verifier: arguments.verifier.clone(),
-        output: output.unwrap_or_else(|| beside(&arguments.verifier)),
+        speculator: arguments.speculator,
+        verifier: arguments.verifier,
+        output: arguments.output_path.unwrap_or(beside),
         force: arguments.force,
     };
     let plan = plan(&request)?;
@@ -97,19 +100,9 @@ fn beside(verifier: &Path) -> PathBuf {
 }
 
 fn write(plan: &StitchPlan, session: &Session) -> Result<StitchReport, Failure> {
-    let bar = progress::bytes_bar(session, plan.total_bytes(), "stitching");
-    let cancelled = session.cancelled();
-    let written = plan.write_until(&mut |done, _total| {
-        bar.set_position(done);
-        if cancelled.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    bar.finish_and_clear();
+    let written = progress::over_bytes(session, "stitching", |step| plan.write_until(step));
     match written {
-        Err(_) if cancelled.load(Ordering::Relaxed) => Err(Failure::Interrupted),
+        Err(_) if session.cancelled().load(Ordering::Relaxed) => Err(Failure::Interrupted),
         written => Ok(written?),
     }
 }

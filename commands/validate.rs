@@ -7,9 +7,7 @@ mod sarif;
 mod text;
 
 use std::io::Write;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -20,6 +18,7 @@ use speculators_formats::{Diagnostic, Level, Place};
 
 use crate::arguments::Format;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::models::{self, Need};
 use crate::output::OutputFile;
 use crate::progress;
 use crate::session::Session;
@@ -141,11 +140,20 @@ struct Several<'a> {
 }
 
 /// Runs the command.
-pub fn run(arguments: &ValidateArguments, session: &Session) -> Outcome {
-    judge(arguments, session).map_err(|failure| match arguments.format {
-        ReportFormat::Json => session.report_trouble(Format::Json, failure),
-        _ => failure,
-    })
+pub fn run(mut arguments: ValidateArguments, session: &Session) -> Outcome {
+    localize(&mut arguments, session)
+        .and_then(|()| judge(&arguments, session))
+        .map_err(|failure| match arguments.format {
+            ReportFormat::Json => session.report_trouble(Format::Json, failure),
+            _ => failure,
+        })
+}
+
+fn localize(arguments: &mut ValidateArguments, session: &Session) -> Result<(), Failure> {
+    for directory in &mut arguments.directories {
+        models::localize(directory, Need::Everything, session)?;
+    }
+    models::localize_some(&mut arguments.verifier, Need::Config, session)
 }
 
 /// A report never takes the place of a file it is about.
@@ -239,23 +247,10 @@ fn validate(
     options: &ValidateOptions,
     session: &Session,
 ) -> Result<ValidationReport, Failure> {
-    let bar = progress::bytes_bar(session, 0, "validating");
-    let cancelled = session.cancelled();
-    let report = validate_until(
-        directory,
-        arguments.verifier.as_deref(),
-        options,
-        &mut |done, total| {
-            bar.set_length(total);
-            bar.set_position(done);
-            if cancelled.load(Ordering::Relaxed) {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        },
-    );
-    bar.finish_and_clear();
+    let verifier = arguments.verifier.as_deref();
+    let report = progress::over_bytes(session, "validating", |step| {
+        validate_until(directory, verifier, options, step)
+    });
     report.ok_or(Failure::Interrupted)
 }
 

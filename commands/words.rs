@@ -121,12 +121,15 @@ fn joined(parts: impl IntoIterator<Item = Option<String>>, separator: &str) -> O
 }
 
 fn network(fields: &mut Fields) -> Option<String> {
-    let layers = fields.take("num_hidden_layers")?.as_u64()?;
+    // Where prediction layers are counted apart, the others are the verifier's.
+    let own = fields.take("num_nextn_predict_layers");
+    let layers = own.or_else(|| fields.take("num_hidden_layers"))?;
+    let layers = layers.as_u64()?;
     let family = fields.text("draft_layer").or(fields.text("model_type"));
     let family = family.map_or_else(String::new, |family| format!("{family} "));
     let plural = if layers == 1 { "" } else { "s" };
-    let act = fields.text("hidden_act");
-    let mlp = fields.text("intermediate_size").map(|width| match act {
+    let mlp = fields.text("intermediate_size");
+    let mlp = mlp.map(|width| match fields.text("hidden_act") {
         Some(act) => format!("MLP of {width} with {act}"),
         None => format!("MLP of {width}"),
     });
@@ -216,7 +219,13 @@ fn rotary(rope: &Value) -> String {
 }
 
 fn reads(fields: &mut Fields, verifier_layers: Option<usize>) -> Option<String> {
-    let layers = fields.take("aux_layer_ids")?;
+    let Some(layers) = fields.take("aux_layer_ids") else {
+        // Only a count of the verifier's layers is still there.
+        let last = fields.text("num_hidden_layers")?;
+        return Some(format!(
+            "the verifier state after layer {last}, its last, has run"
+        ));
+    };
     let width = fields.text("target_hidden_size");
     let width = width.map_or_else(String::new, |width| format!(" of width {width}"));
     let of = verifier_layers.map_or_else(String::new, |layers| format!(" of {layers}"));
@@ -282,6 +291,22 @@ mod tests {
             open[0].1.ends_with("which `--verifier` settles"),
             "{open:?}"
         );
+    }
+
+    #[test]
+    fn the_layers_of_its_verifier_are_not_those_of_an_mtp_layer() {
+        let layer = json!({"num_hidden_layers": 48, "num_nextn_predict_layers": 1, "model_type": "qwen3_next",
+            "hidden_act": "silu"});
+        let expected = [
+            ("network", "1 qwen3_next layer"),
+            (
+                "reads",
+                "the verifier state after layer 48, its last, has run",
+            ),
+            ("hidden_act", "silu"),
+        ];
+        let expected = expected.map(|(key, text)| (key.to_owned(), text.to_owned()));
+        assert_eq!(described(layer, None), expected);
     }
 
     #[test]

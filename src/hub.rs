@@ -20,6 +20,7 @@ pub mod environment;
 mod folder;
 mod http;
 mod listing;
+pub mod partial;
 pub mod pull;
 pub mod repository;
 mod select;
@@ -71,8 +72,17 @@ pub struct Watch<'a> {
     pub progress: &'a dyn Progress,
     /// Becomes true when the user asks to stop.
     pub cancelled: &'a AtomicBool,
-    /// Counts requests that had to be made again.
-    pub retries: &'a AtomicU64,
+    /// Counts what happens.
+    pub counters: &'a Counters,
+}
+
+/// What is counted during long work.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Requests that had to be made again.
+    pub retries: AtomicU64,
+    /// Bytes of files that have arrived, in vain or not.
+    pub received: AtomicU64,
 }
 
 impl Hub {
@@ -176,7 +186,7 @@ impl Hub {
         if wait > LONGEST_WAIT {
             return Err(trouble.clone());
         }
-        watch.retries.fetch_add(1, Ordering::Relaxed);
+        watch.counters.retries.fetch_add(1, Ordering::Relaxed);
         watch
             .progress
             .note(&format!("{what}: {}; trying again", trouble.brief()));

@@ -1,7 +1,6 @@
 //! What `init` says to people.
 
 use std::io::Write;
-use std::path::Path;
 
 use speculators_formats::init::{InitPlan, InitReport, InitRow};
 use speculators_formats::speculator::Description;
@@ -42,11 +41,7 @@ pub fn plan(plan: &InitPlan, output: &mut impl Write) -> Result<(), Failure> {
 }
 
 /// The head that was written, and what to do with it.
-pub fn report(
-    report: &InitReport,
-    verifier: &Path,
-    output: &mut impl Write,
-) -> Result<(), Failure> {
+pub fn report(report: &InitReport, verifier: &str, output: &mut impl Write) -> Result<(), Failure> {
     writeln!(output, "{}\n", head(&report.description, &report.tensors))?;
     writeln!(output, "{}\n", tables::decisions(&report.decisions))?;
     writeln!(
@@ -60,7 +55,7 @@ pub fn report(
         output,
         "next: speculators validate {} --verifier {}",
         report.output.display(),
-        verifier.display()
+        verifier
     )?;
     Ok(())
 }

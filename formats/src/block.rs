@@ -219,14 +219,4 @@ impl BlockHead {
     pub fn vocabulary_map(&self) -> Option<&VocabularyMap> {
         self.map.as_ref()
     }
-
-    /// The verifier the source names, in the speculators layout.
-    #[must_use]
-    pub fn verifier_name(&self) -> Option<&str> {
-        self.checkpoint
-            .config()
-            .get_str("speculators_config.verifier.name_or_path")
-            .ok()
-            .flatten()
-    }
 }

@@ -66,7 +66,8 @@ macro_rules! codes {
 codes! {
     USAGE = 1, "an option has a value it cannot have",
         "An option was given a value that no checkpoint could make sense of, such as a list of layers that is not a \
-         list of numbers, or two options that exclude each other.\n\n\
+         list of numbers, or two options that exclude each other; or, under `--strict`, an option that says nothing about \
+         this kind of head.\n\n\
          Nothing was read or written. `--help` of the command lists what each option takes.";
     OPTION_ELSEWHERE = 21, "an option belongs to another kind of head",
         "Heads of different kinds have different parts, and each part has its options: norms before `fc` belong to EAGLE-3 \

@@ -26,7 +26,7 @@ pub(crate) mod eagle3;
 mod foreign;
 mod gguf;
 mod mtp;
-pub(crate) mod output;
+pub mod output;
 pub(crate) mod plan;
 pub(crate) mod provenance;
 mod row;

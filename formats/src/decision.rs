@@ -2,8 +2,11 @@
 
 use serde::Serialize;
 
-use crate::codes;
-use crate::diagnostic::{Diagnostic, Place};
+use crate::config::ConfigFile;
+use crate::diagnostic::{Diagnostic, Level, Place};
+use crate::options::ReadOptions;
+use crate::speculator::Algorithm;
+use crate::{Result, codes};
 
 /// Something that was resolved rather than read: a default, a heuristic, a repaired spelling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -62,5 +65,77 @@ impl Decision {
         .at(place)
         .note(self.reason.clone())
         .help("say it with an option, or drop `--strict` to accept the guess")
+    }
+}
+
+/// Ends the opening of a head: gives what was decided, if nothing stands against it; also which options were given for
+/// nothing.
+///
+/// # Errors
+/// The problems, if one of them is an error. Where the options are strict, S411 for each guess and S001 for each option
+/// that says nothing about heads of this kind are among them.
+pub(crate) fn finish(
+    algorithm: Algorithm,
+    mut decisions: Vec<Decision>,
+    mut problems: Vec<Diagnostic>,
+    options: &ReadOptions,
+    config: &ConfigFile,
+) -> Result<Vec<Decision>> {
+    if options.strict {
+        let guesses = decisions.iter().filter(|decision| decision.guess);
+        problems.extend(guesses.map(|guess| guess.refused(Place::file(config.path()))));
+    }
+    for option in options.without_meaning(algorithm) {
+        let title = format!("`{option}` says nothing about a head of kind `{algorithm}`");
+        if options.strict {
+            let problem = Diagnostic::error(codes::USAGE, title).at(Place::file(config.path()));
+            problems.push(problem.help("leave it out, or drop `--strict` to have it ignored"));
+        } else {
+            decisions.push(Decision::settled(option, "ignored", title));
+        }
+    }
+    let refused = |problem: &Diagnostic| problem.level == Level::Error;
+    if problems.iter().any(refused) {
+        return Err(problems);
+    }
+    Ok(decisions)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::options::{BlockAnchor, ReadOptions};
+    use crate::speculator::Speculator;
+    use crate::testing::{Scratch, TinyHead};
+    use crate::{codes, diagnostic::Level};
+
+    #[test]
+    fn an_option_that_says_nothing_about_a_head_is_reported_and_refused_under_strict() {
+        let scratch = Scratch::new();
+        let path = TinyHead::speculators().write(&scratch, "head");
+        let mut options = ReadOptions {
+            dflash_anchor: Some(BlockAnchor::Known),
+            norm_before_residual: Some(true),
+            ..ReadOptions::default()
+        };
+        let opened = Speculator::open(&path, None, &options).unwrap();
+        let ignored: Vec<&str> = opened
+            .decisions()
+            .iter()
+            .filter(|made| made.value == "ignored")
+            .map(|made| made.subject.as_str())
+            .collect();
+        assert_eq!(ignored, ["--dflash-anchor"]);
+
+        options.strict = true;
+        let found = Speculator::open(&path, None, &options).unwrap_err();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(
+            (found[0].code, found[0].level),
+            (codes::USAGE, Level::Error)
+        );
+        assert_eq!(
+            found[0].title,
+            "`--dflash-anchor` says nothing about a head of kind `eagle3`"
+        );
     }
 }

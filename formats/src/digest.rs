@@ -18,12 +18,12 @@ const BLOCK: usize = 256 << 10;
 pub struct Running(blake3::Hasher);
 
 impl Running {
-    /// Takes in the bytes that come next.
+    /// Takes the next bytes in.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The digest of all bytes so far.
+    /// The digest of all so far.
     #[must_use]
     pub fn finish(&self) -> String {
         self.0.finalize().to_hex().to_string()

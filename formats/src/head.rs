@@ -12,6 +12,7 @@ use crate::verifier::{FloatType, HiddenAct};
 use crate::vocabulary::VocabularyMap;
 
 mod aux_layers;
+mod decoder;
 mod describe;
 mod expect;
 mod flags;
@@ -19,6 +20,7 @@ mod kinds;
 mod layout;
 mod open;
 mod quantized;
+mod resolver;
 mod sizes;
 #[cfg(test)]
 mod tests;
@@ -26,7 +28,7 @@ mod tests;
 pub(crate) use aux_layers::{default_layers, shift};
 pub use layout::Dropped;
 pub(crate) use layout::{Origin, Recognized, bare_name, droppable, speculators_names};
-pub(crate) use open::Resolver;
+pub(crate) use resolver::Resolver;
 
 /// A checkpoint layout, recognized by tensor names and shapes first and config second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

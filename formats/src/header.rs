@@ -9,8 +9,8 @@ use std::path::Path;
 use safetensors::Dtype;
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 
 use crate::config::file_name;
 use crate::diagnostic::{Diagnostic, Place};
@@ -47,6 +47,14 @@ pub struct Entry {
 /// # Errors
 /// S102 for a file that is cut short, S103 for everything else that is wrong with the header.
 pub fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>, Vec<Diagnostic>> {
+    parse_head(path, bytes, bytes.len())
+}
+
+/// The same where only the beginning of a file of this length is at hand.
+///
+/// # Errors
+/// As [`parse`]; S103 where the header goes beyond what is at hand.
+pub fn parse_head(path: &Path, bytes: &[u8], length: usize) -> Result<Vec<Entry>, Vec<Diagnostic>> {
     let (header, data_start) = json(path, bytes)?;
     let Fields(fields) = serde_json::from_str(header).map_err(|error| {
         vec![
@@ -71,7 +79,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>, Vec<Diagnostic>> {
     }
     problems.extend(twice(path, &entries));
     if problems.is_empty() {
-        ranges(path, &mut entries, data_start, bytes.len(), &mut problems);
+        ranges(path, &mut entries, data_start, length, &mut problems);
     }
     if problems.is_empty() {
         Ok(entries)
@@ -369,6 +377,30 @@ impl<'de> Deserialize<'de> for Fields<'de> {
         }
         deserializer.deserialize_map(Collect)
     }
+}
+
+/// A file's length field and header for these tensors, which lie one after another in this order: padded with spaces to
+/// eight bytes, as the reference library writes them.
+#[must_use]
+pub fn encode<'a>(
+    metadata: Map<String, Value>,
+    tensors: impl Iterator<Item = (&'a str, Dtype, &'a [usize], u64)>,
+) -> Vec<u8> {
+    let mut map = Map::new();
+    map.insert("__metadata__".to_owned(), Value::Object(metadata));
+    let mut at = 0;
+    for (name, dtype, shape, bytes) in tensors {
+        let end = at + bytes;
+        let entry =
+            json!({ "dtype": format!("{dtype:?}"), "shape": shape, "data_offsets": [at, end] });
+        map.insert(name.to_owned(), entry);
+        at = end;
+    }
+    let mut header = Value::Object(map).to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.append(&mut header);
+    file
 }
 
 #[cfg(test)]

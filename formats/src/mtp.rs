@@ -237,11 +237,4 @@ impl MtpHead {
         let split = names::split_experts(canonical, num_experts);
         split.iter().filter_map(|name| self.tensor(name)).collect()
     }
-
-    /// The verifier the source names, in the speculators layout.
-    #[must_use]
-    pub fn verifier_name(&self) -> Option<&str> {
-        let key = "speculators_config.verifier.name_or_path";
-        self.checkpoint.config().get_str(key).ok().flatten()
-    }
 }

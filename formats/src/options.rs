@@ -1,5 +1,7 @@
 //! What a caller may say about a head that its files do not say, or say wrongly.
 
+use crate::speculator::Algorithm;
+
 /// How a list of auxiliary layer ids counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuxConvention {
@@ -56,4 +58,67 @@ pub struct ReadOptions {
     pub slice_lm_head: bool,
     /// Turns every guess into an error (S411).
     pub strict: bool,
+}
+
+impl ReadOptions {
+    /// What was given and says nothing about heads of a kind, as options of a command line.
+    ///
+    /// A rotary embedding for an MTP layer is not among them: opening one refuses it.
+    pub(crate) fn without_meaning(&self, algorithm: Algorithm) -> Vec<&'static str> {
+        use Algorithm::{Eagle, Eagle3, Mtp, PEagle};
+        let eagle3 = matches!(algorithm, Eagle3 | PEagle);
+        let block = !matches!(algorithm, Eagle | Eagle3 | PEagle | Mtp);
+        let parallel = block || algorithm == PEagle;
+        let auxiliary = block || eagle3;
+        let options = [
+            ("--aux-layers", self.aux_layers.is_some(), auxiliary),
+            ("--aux-convention", self.aux_convention.is_some(), auxiliary),
+            (
+                "--norm-before-residual",
+                self.norm_before_residual.is_some(),
+                eagle3,
+            ),
+            ("--norm-before-fc", self.norm_before_fc.is_some(), eagle3),
+            ("--fc-norm", self.fc_norm.is_some(), eagle3),
+            ("--norm-output", self.norm_output.is_some(), eagle3),
+            ("--head-dim", self.head_dim.is_some(), algorithm != Mtp),
+            ("--dflash-anchor", self.dflash_anchor.is_some(), block),
+            ("--mask-token-id", self.mask_token_id.is_some(), parallel),
+            ("--lm-head slice-to-draft", self.slice_lm_head, eagle3),
+        ];
+        let idle = options.into_iter().filter(|(_, given, has)| *given && !has);
+        idle.map(|(option, ..)| option).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_option_says_something_about_some_kind_and_nothing_about_others() {
+        let everything = ReadOptions {
+            aux_layers: Some(vec![1]),
+            aux_convention: Some(AuxConvention::Input),
+            norm_before_residual: Some(true),
+            norm_before_fc: Some(true),
+            fc_norm: Some(true),
+            norm_output: Some(true),
+            rope: Some(RopeOverride::Plain),
+            head_dim: Some(64),
+            dflash_anchor: Some(BlockAnchor::Known),
+            mask_token_id: Some(3),
+            slice_lm_head: true,
+            strict: false,
+        };
+        let idle = Algorithm::ALL.map(|kind| everything.without_meaning(kind));
+        let counts = idle.map(|options| options.len());
+        assert_eq!(counts, [9, 2, 1, 5, 5, 5, 5, 10]);
+        let nothing = ReadOptions::default();
+        assert!(
+            Algorithm::ALL
+                .into_iter()
+                .all(|kind| nothing.without_meaning(kind).is_empty())
+        );
+    }
 }

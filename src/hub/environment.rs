@@ -9,6 +9,8 @@ use speculators_formats::{Diagnostic, codes};
 /// What the Hub's clients are told by their environment.
 #[derive(Clone)]
 pub struct Environment {
+    /// Where tools of the Hub keep things (`HF_HOME`).
+    pub home: PathBuf,
     /// Root of the shared cache (`HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `hub` in `HF_HOME`).
     pub cache: PathBuf,
     /// Address of the Hub (`HF_ENDPOINT`), without a slash at its end.
@@ -115,6 +117,7 @@ impl Environment {
             token(&get, path)?
         };
         Ok(Environment {
+            home,
             cache,
             endpoint: endpoint.to_owned(),
             token,

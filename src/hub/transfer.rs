@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use fs_err::File;
 use speculators_formats::{Diagnostic, codes};
@@ -99,6 +100,8 @@ impl Hub {
             let Some(chunk) = self.wait(watch, next).map_err(Stop::Trouble)? else {
                 break;
             };
+            let received = &watch.counters.received;
+            received.fetch_add(chunk.len() as u64, Ordering::Relaxed);
             let left = end - *at;
             if chunk.len() as u64 > left {
                 return Err(Stop::Trouble(Trouble::Answer(format!(

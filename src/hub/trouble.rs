@@ -191,12 +191,24 @@ impl From<reqwest::Error> for Trouble {
             Trouble::Connection(format!(
                 "nothing came within the time that is given to it: {text}"
             ))
-        } else if error.is_decode() && !error.is_body() {
+        } else if is_malformed(&error) {
             Trouble::Answer(text)
         } else {
             Trouble::Connection(text)
         }
     }
+}
+
+/// Whether all of a body arrived and does not parse. What was cut is called a decoding error, too.
+fn is_malformed(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if cause.is::<serde_json::Error>() {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }
 
 impl From<HFError> for Trouble {

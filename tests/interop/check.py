@@ -7,9 +7,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hub
 import init
 import llama_cpp
-from comparisons import Finding, convert, evaluate, keep_serving, there_and_back
+from comparisons import convert, evaluate, keep_serving, there_and_back
+from finding import Finding
 from pairs import FIXTURES, PAIRS, make_pair
 
 ROOT = FIXTURES.parent
@@ -37,6 +39,9 @@ def findings(options: argparse.Namespace) -> Iterator[Finding]:
     if "init" not in options.skip:
         serving = "serve" not in options.skip
         yield from init.findings(options.binary, FIXTURES, options.work / "init", serving)
+    if "hub" not in options.skip:
+        server = options.binary.parent / "examples" / "hub"
+        yield from hub.findings(server, options.binary, options.work / "hub", options.verifier_bytes)
     if options.llama_cpp:
         yield from llama_cpp.findings(
             options.llama_cpp, options.binary, options.work / "llama.cpp", options.work / "pairs"
@@ -74,7 +79,8 @@ def main() -> int:
     parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "speculators")
     parser.add_argument("--work", type=Path, default=ROOT / "target" / "interop")
     parser.add_argument("--pairs", nargs="*", default=list(PAIRS), choices=list(PAIRS), metavar="NAME")
-    parser.add_argument("--skip", nargs="*", default=[], choices=["convert", "serve", "evaluate", "init"], metavar="CHECK")
+    parser.add_argument("--skip", nargs="*", default=[], choices=["convert", "serve", "hub", "evaluate", "init"], metavar="CHECK")
+    parser.add_argument("--verifier-bytes", type=int, default=2 << 30, metavar="N", help="size of the sharded verifier")
     parser.add_argument("--llama-cpp", type=Path, metavar="DIRECTORY", help="sources of llama.cpp, built in `build`")
     options = parser.parse_args()
     options.work = options.work.absolute()

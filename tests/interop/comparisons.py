@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 from speculators import SpeculatorModel
 
+from finding import Finding
 from pairs import serve
 from transformers import AutoModelForCausalLM
 
@@ -19,14 +19,6 @@ from transformers import AutoModelForCausalLM
 NEAR_TIE = 0.15
 # And for the same reason a few drafts are other drafts: this part of the steps may differ.
 OTHER_DRAFTS = 0.03
-
-
-@dataclass
-class Finding:
-    check: str
-    subject: str
-    passed: bool
-    detail: str
 
 
 def run(command: list) -> str | None:

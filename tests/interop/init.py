@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from speculators import SpeculatorModel, SpeculatorModelConfig
 
 import init_cases as cases
-from comparisons import Finding, read_lines, run
+from comparisons import read_lines, run
+from finding import Finding
 from pairs import serve
 
 # Keys that are not compared: they name the programs that wrote the file.

@@ -8,9 +8,9 @@ use super::{BlockDescription, BlockHead, Slice};
 use crate::Result;
 use crate::checkpoint::{Checkpoint, TensorView};
 use crate::codes;
-use crate::diagnostic::{Diagnostic, Level, Place};
+use crate::diagnostic::{Diagnostic, Place};
 use crate::expected;
-use crate::head::{Layout, Resolver};
+use crate::head::Resolver;
 use crate::options::ReadOptions;
 use crate::verifier::{VerifierConfig, VerifierFacts};
 use crate::vocabulary::{Maps, VocabularyMap};
@@ -68,38 +68,9 @@ fn resolve(
     options: &ReadOptions,
 ) -> Result<Resolved> {
     let recognized = &named.recognized;
-    let root = checkpoint.config().root();
-    let decoder = match recognized.layout {
-        Layout::Speculators => root.section("transformer_layer_config")?.ok_or_else(|| {
-            Diagnostic::error(
-                codes::CONFIG_KEY_MISSING,
-                "`transformer_layer_config` is missing",
-            )
-            .at(root.place("speculators_model_type"))
-            .note("it holds the sizes of the draft layers")
-        })?,
-        _ => root.clone(),
-    };
-    let mut resolver = Resolver {
-        checkpoint,
-        recognized,
-        origin: recognized.origin,
-        root,
-        decoder,
-        verifier,
-        options,
-        problems: Vec::new(),
-        decisions: recognized.decisions.clone(),
-    };
+    let mut resolver = Resolver::new(checkpoint, recognized, verifier, options)?;
     let description = resolver.describe_block(named.algorithm);
-    // What a config says wrongly makes shapes wrong that are right.
-    let unreadable = resolver.problems.iter().any(|problem| {
-        matches!(
-            problem.code,
-            codes::CONFIG_TYPE | codes::CONFIG_KEY_MISSING | codes::LAYOUT_UNKNOWN
-        )
-    });
-    let Some(mut description) = description.filter(|_| !unreadable) else {
+    let Some(mut description) = description.filter(|_| !resolver.misled()) else {
         return Err(resolver.problems);
     };
     let inputs = resolver.dimension("fc.weight", 1);
@@ -133,23 +104,9 @@ fn resolve(
         place: checkpoint.weights_place(),
     };
     let map = maps.resolve(&mut resolver.problems, &mut resolver.decisions);
-    if options.strict {
-        let place = Place::file(checkpoint.config().path());
-        let guesses = resolver.decisions.iter().filter(|decision| decision.guess);
-        resolver
-            .problems
-            .extend(guesses.map(|guess| guess.refused(place.clone())));
-    }
-    if resolver
-        .problems
-        .iter()
-        .any(|problem| problem.level == Level::Error)
-    {
-        return Err(resolver.problems);
-    }
     Ok(Resolved {
         description,
-        decisions: resolver.decisions,
+        decisions: resolver.finish(named.algorithm)?,
         slices,
         map,
     })

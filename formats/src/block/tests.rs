@@ -199,7 +199,7 @@ fn every_kind_is_read_without_a_decision() {
         assert_eq!(opened.findings(), [], "{kind}");
         assert_eq!(description.aux_layer_ids, [2, 5]);
         assert_eq!(description.tokens_per_block(), 3);
-        assert_eq!(opened.verifier_name(), Some("tiny"));
+        assert_eq!(opened.checkpoint.config().verifier_name(), Some("tiny"));
         let shown = serde_json::to_value(description).unwrap();
         assert_eq!(shown["algorithm"], kind);
     }

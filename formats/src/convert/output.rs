@@ -65,7 +65,8 @@ pub(crate) fn apart(output: &Path, from: &[(&Path, &str, bool)]) -> Vec<Diagnost
 }
 
 /// S108 where something is in the way that may not be replaced.
-pub(crate) fn occupied(output: &Path, force: bool) -> Option<Diagnostic> {
+#[must_use]
+pub fn occupied(output: &Path, force: bool) -> Option<Diagnostic> {
     let metadata = fs_err::symlink_metadata(output).ok()?;
     let problem = Diagnostic::error(codes::OUTPUT_EXISTS, "the output exists already")
         .at(Place::file(output));
@@ -106,7 +107,10 @@ pub(super) fn is_gguf_file(path: &Path) -> bool {
 }
 
 /// The directory that the output is created in.
-pub(crate) fn parent(output: &Path) -> Result<PathBuf, Diagnostic> {
+///
+/// # Errors
+/// S109 where there is none.
+pub fn parent(output: &Path) -> Result<PathBuf, Diagnostic> {
     let parent = match output.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,
@@ -130,14 +134,18 @@ pub(crate) fn parent(output: &Path) -> Result<PathBuf, Diagnostic> {
 }
 
 /// S109 with what the operating system said.
-pub(crate) fn unwritable(output: &Path, error: &std::io::Error) -> Diagnostic {
+#[must_use]
+pub fn unwritable(output: &Path, error: &std::io::Error) -> Diagnostic {
     Diagnostic::error(codes::OUTPUT_UNWRITABLE, "the output cannot be written")
         .at(Place::file(output))
         .note(error.to_string())
 }
 
 /// Moves the finished directory to its goal; what was there is put aside first, and back if the move fails.
-pub(crate) fn publish(
+///
+/// # Errors
+/// S108 where something is in the way that may not be replaced, S109 where the move fails.
+pub fn publish(
     finished: &Path,
     output: &Path,
     aside: &Path,

@@ -16,7 +16,7 @@ use crate::mtp::NormGain;
 use crate::options::ReadOptions;
 use crate::speculator::{Description, Speculator};
 use crate::validate::values;
-use crate::{Checkpoint, Result, codes};
+use crate::{Checkpoint, Result, codes, header};
 
 /// Bytes per write: progress is shown, and an interruption noticed, this often.
 const CHUNK: usize = 4 << 20;
@@ -91,7 +91,7 @@ impl Plan {
         progress: Progress<'_>,
     ) -> Result<(u64, Map<String, Value>, Vec<Diagnostic>)> {
         let path = directory.join("model.safetensors");
-        let header = header(&self.rows);
+        let header = file_header(&self.rows);
         self.with_survey(|| self.write_tensors(&path, &header, |_| &[], progress))
     }
 
@@ -135,8 +135,10 @@ impl Plan {
             (written, survey.join())
         });
         let (bytes, mut config) = (written?, self.config.clone());
+        // A fault of the survey is one of the program, and no reason to do without it.
+        let survey = survey.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         // It ends early only where writing has failed.
-        let Ok(Some(survey)) = survey else {
+        let Some(survey) = survey else {
             return Ok((bytes, config, Vec::new()));
         };
         let gain = match &self.description {
@@ -276,23 +278,15 @@ impl NewFile<'_> {
     }
 }
 
-/// Length and header of a safetensors file: fields in the order of the data, padded with spaces to eight bytes, as the
-/// reference library writes them.
-pub(crate) fn header(rows: &[Row]) -> Vec<u8> {
-    let mut map = Map::new();
-    map.insert("__metadata__".to_owned(), json!({ "format": "pt" }));
-    let mut at = 0;
-    for row in rows {
-        let end = at + row.bytes;
-        let entry = json!({ "dtype": format!("{:?}", row.dtype), "shape": row.shape, "data_offsets": [at, end] });
-        map.insert(row.destination.clone(), entry);
-        at = end;
-    }
-    let mut header = Value::Object(map).to_string().into_bytes();
-    header.resize(header.len().next_multiple_of(8), b' ');
-    let mut file = (header.len() as u64).to_le_bytes().to_vec();
-    file.append(&mut header);
-    file
+/// Length and header of a safetensors file, with the fields in the order of the data.
+pub(crate) fn file_header(rows: &[Row]) -> Vec<u8> {
+    let mut metadata = Map::new();
+    metadata.insert("format".to_owned(), json!("pt"));
+    let fields = rows.iter().map(|row| {
+        let name = row.destination.as_str();
+        (name, row.dtype, row.shape.as_slice(), row.bytes)
+    });
+    header::encode(metadata, fields)
 }
 
 /// Whether a row is in the output: byte for byte where it was put together here; where it was copied as it stands or can be

@@ -60,6 +60,9 @@ const STORAGE: [&str; 3] = ["dtype", "own_embeddings", "own_lm_head"];
 /// Field that is empty as long as it is open.
 const OPEN_WHERE_EMPTY: &str = "aux_layer_ids";
 
+/// Field with an entry for each draft layer. How many layers there are is a field of its own.
+const PER_LAYER: &str = "sliding_window";
+
 /// Compares two descriptions of one kind.
 pub(super) fn compare(
     (a, a_fields): (&Subject, &Map<String, Value>),
@@ -74,7 +77,7 @@ pub(super) fn compare(
     for field in a_flat.keys().chain(only_b) {
         let value = |flat: &Map<String, Value>| flat.get(field).cloned().unwrap_or_default();
         let (a_value, b_value) = (value(&a_flat), value(&b_flat));
-        if same_value(&a_value, &b_value) {
+        if agree(field, &a_value, &b_value) {
             difference.equal += 1;
             continue;
         }
@@ -96,6 +99,16 @@ pub(super) fn compare(
     difference
 }
 
+/// Whether two values of a field are equal; where it has an entry per layer, as far as both have the layers.
+fn agree(field: &str, a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Array(a), Value::Array(b)) if field == PER_LAYER => {
+            a.iter().zip(b).all(|(a, b)| same_value(a, b))
+        }
+        (a, b) => same_value(a, b),
+    }
+}
+
 fn status(field: &str, a: &Value, b: &Value) -> FieldStatus {
     let empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
     if STORAGE.contains(&field) {
@@ -109,4 +122,21 @@ fn status(field: &str, a: &Value, b: &Value) -> FieldStatus {
 
 fn first(field: &str) -> &str {
     field.split('.').next().unwrap_or(field)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::agree;
+
+    #[test]
+    fn windows_are_compared_for_the_layers_that_both_have() {
+        let windows = |a, b| agree("sliding_window", &a, &b);
+        assert!(windows(json!([null]), json!([null, null])));
+        assert!(windows(json!([512]), json!([512, null])));
+        assert!(!windows(json!([512]), json!([null, 512])));
+        assert!(!windows(json!([512, 512]), json!([512, 256])));
+        assert!(!agree("aux_layer_ids", &json!([2]), &json!([2, 4])));
+    }
 }

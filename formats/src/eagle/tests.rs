@@ -2,8 +2,8 @@ use safetensors::Dtype;
 use serde_json::json;
 
 use crate::convert::{ConvertRequest, Target, plan};
-use crate::options::ReadOptions;
-use crate::speculator::{Algorithm, Speculator};
+use crate::options::{ReadOptions, RopeOverride};
+use crate::speculator::{Algorithm, Description, Speculator};
 use crate::testing::{HIDDEN, Scratch, TinyHead, VOCABULARY, verifier_config};
 use crate::{Checkpoint, Result, codes};
 
@@ -105,4 +105,62 @@ fn missing_left_over_and_misshapen_tensors_are_named() {
         .map(|found| found.code.0)
         .collect();
     assert_eq!(found, [201, 202, 203]);
+}
+
+#[test]
+fn the_caller_settles_the_rotary_embedding() {
+    let scratch = Scratch::new();
+    let path = release().write(&scratch, "head");
+    let options = ReadOptions {
+        rope: Some(RopeOverride::Theta(500_000.0)),
+        strict: true,
+        ..ReadOptions::default()
+    };
+    let opened = Speculator::open(&path, None, &options).unwrap();
+    let Description::Eagle(head) = opened.description() else {
+        panic!("not EAGLE-1");
+    };
+    assert_eq!(head.rope.theta, 500_000.0);
+    let made = opened
+        .decisions()
+        .iter()
+        .find(|made| made.subject == "rope_parameters");
+    assert_eq!(made.unwrap().reason, "given by the caller");
+}
+
+#[test]
+fn a_quantized_head_is_refused_by_its_method() {
+    for nested in [false, true] {
+        let mut head = if nested { legacy() } else { release() };
+        let decoder = if nested {
+            &mut head.config["transformer_layer_config"]
+        } else {
+            &mut head.config
+        };
+        decoder["quantization_config"] = json!({"quant_method": "gptq"});
+        let found = open(&head).unwrap_err();
+        assert_eq!(found[0].code, codes::LAYOUT_UNKNOWN);
+        assert!(found[0].title.contains("`gptq`"), "{}", found[0].title);
+    }
+}
+
+#[test]
+fn layers_are_counted_whatever_the_config_says_and_that_is_a_guess() {
+    for legacy_layout in [false, true] {
+        let mut head = if legacy_layout { legacy() } else { release() };
+        let decoder = if legacy_layout {
+            &mut head.config["transformer_layer_config"]
+        } else {
+            &mut head.config
+        };
+        decoder["num_hidden_layers"] = json!(32);
+        let opened = open(&head).unwrap();
+        let Description::Eagle(head) = opened.description() else {
+            panic!("not EAGLE-1");
+        };
+        assert_eq!(head.num_hidden_layers, 1);
+        let guesses = opened.decisions().iter().filter(|made| made.guess);
+        let guesses: Vec<&str> = guesses.map(|made| made.subject.as_str()).collect();
+        assert_eq!(guesses, ["num_hidden_layers"]);
+    }
 }

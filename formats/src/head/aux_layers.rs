@@ -5,7 +5,7 @@
 //! Both use the same key, so that only where the key stands, who wrote it and what the ids allow can tell them apart.
 
 use super::layout::Origin;
-use super::open::Resolver;
+use super::resolver::Resolver;
 use crate::codes;
 use crate::convert::provenance;
 use crate::decision::Decision;

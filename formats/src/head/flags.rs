@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::HeadDescription;
 use super::layout::Origin;
-use super::open::Resolver;
+use super::resolver::Resolver;
 use crate::codes;
 use crate::convert::provenance;
 use crate::decision::Decision;

@@ -2,17 +2,13 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
-use super::layout::{self, Origin, Recognized};
+use super::layout::{self, Recognized};
+use super::resolver::Resolver;
 use super::{Head, HeadDescription, Layout};
 use crate::Result;
 use crate::checkpoint::{Checkpoint, TensorView};
 use crate::codes;
-use crate::config::Section;
-use crate::convert::provenance;
 use crate::decision::Decision;
-use crate::diagnostic::{Diagnostic, Level};
 use crate::expected;
 use crate::options::ReadOptions;
 use crate::verifier::{VerifierConfig, VerifierFacts};
@@ -86,73 +82,6 @@ impl Head {
     pub fn vocabulary_map(&self) -> Option<&VocabularyMap> {
         self.map.as_ref()
     }
-
-    /// The verifier the source names, in the speculators layout.
-    #[must_use]
-    pub fn verifier_name(&self) -> Option<&str> {
-        self.checkpoint
-            .config()
-            .get_str("speculators_config.verifier.name_or_path")
-            .ok()
-            .flatten()
-    }
-}
-
-/// Everything the parts of the resolution share.
-pub(crate) struct Resolver<'a> {
-    pub checkpoint: &'a Checkpoint,
-    pub recognized: &'a Recognized,
-    pub origin: Origin,
-    /// The whole config.
-    pub root: Section<'a>,
-    /// The part that describes the decoder: `transformer_layer_config`, or the whole.
-    pub decoder: Section<'a>,
-    pub verifier: Option<&'a VerifierFacts>,
-    pub options: &'a ReadOptions,
-    pub problems: Vec<Diagnostic>,
-    pub decisions: Vec<Decision>,
-}
-
-impl<'a> Resolver<'a> {
-    pub fn keep<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
-        result.map_err(|problem| self.problems.push(problem)).ok()
-    }
-
-    pub fn view(&self, canonical: &str) -> Option<TensorView<'a>> {
-        self.checkpoint
-            .tensor(self.recognized.names.get(canonical)?)
-    }
-
-    pub fn has(&self, canonical: &str) -> bool {
-        self.recognized.names.contains_key(canonical)
-    }
-
-    /// One dimension of a matrix.
-    pub fn dimension(&self, canonical: &str, axis: usize) -> Option<usize> {
-        self.view(canonical)
-            .filter(|view| view.shape.len() == 2)
-            .map(|view| view.shape[axis])
-    }
-
-    /// A fact that the converter which wrote a foreign layout recorded beside it.
-    pub fn recorded(&self, key: &str) -> Option<&'a Value> {
-        self.root
-            .get(&format!("{}.{key}", provenance::RECORDED))
-            .filter(|_| self.foreign())
-    }
-
-    pub fn foreign(&self) -> bool {
-        // The config of a GGUF file is put together in the speculators spelling, and says as much.
-        !matches!(self.recognized.layout, Layout::Speculators | Layout::Gguf)
-    }
-
-    pub fn contradiction(&mut self, key: &str, title: String) -> &mut Diagnostic {
-        let place = self.decoder.place(key);
-        self.problems
-            .push(Diagnostic::error(codes::NOT_REPRESENTABLE, title).at(place));
-        let last = self.problems.len() - 1;
-        &mut self.problems[last]
-    }
 }
 
 type Resolved = (HeadDescription, Option<VocabularyMap>, Vec<Decision>);
@@ -163,38 +92,9 @@ fn resolve(
     verifier: Option<&VerifierFacts>,
     options: &ReadOptions,
 ) -> Result<Resolved> {
-    let root = checkpoint.config().root();
-    let decoder = match recognized.layout {
-        Layout::Speculators | Layout::Gguf => {
-            root.section("transformer_layer_config")?.ok_or_else(|| {
-                Diagnostic::error(
-                    codes::CONFIG_KEY_MISSING,
-                    "`transformer_layer_config` is missing",
-                )
-                .at(root.place("speculators_model_type"))
-                .note("it holds the sizes of the draft layers")
-            })?
-        }
-        _ => root.clone(),
-    };
-    let mut resolver = Resolver {
-        checkpoint,
-        recognized,
-        origin: recognized.origin,
-        root,
-        decoder,
-        verifier,
-        options,
-        problems: Vec::new(),
-        decisions: recognized.decisions.clone(),
-    };
+    let mut resolver = Resolver::new(checkpoint, recognized, verifier, options)?;
     let description = resolver.describe();
-    // What a config says wrongly makes shapes wrong that are right.
-    let unreadable = resolver.problems.iter().any(|problem| {
-        matches!(problem.code, codes::CONFIG_TYPE | codes::CONFIG_KEY_MISSING)
-            || is_whole_refusal(problem)
-    });
-    let Some(mut description) = description.filter(|_| !unreadable) else {
+    let Some(mut description) = description.filter(|_| !resolver.misled()) else {
         return Err(resolver.problems);
     };
     let inputs = resolver.dimension("fc.weight", 1);
@@ -242,21 +142,8 @@ fn resolve(
     } else {
         None
     };
-    if options.strict {
-        let place = crate::Place::file(checkpoint.config().path());
-        let guesses = resolver.decisions.iter().filter(|decision| decision.guess);
-        resolver
-            .problems
-            .extend(guesses.map(|guess| guess.refused(place.clone())));
-    }
-    if resolver
-        .problems
-        .iter()
-        .any(|problem| problem.level == Level::Error)
-    {
-        return Err(resolver.problems);
-    }
-    Ok((description, map, resolver.decisions))
+    let decisions = resolver.finish(description.algorithm)?;
+    Ok((description, map, decisions))
 }
 
 const LM_HEAD: &str = "lm_head.weight";
@@ -275,11 +162,6 @@ fn slices_lm_head(
     options.slice_lm_head
         && rows == Some(description.vocab_size)
         && description.draft_vocab_size < description.vocab_size
-}
-
-/// Problems after which looking at tensors is pointless.
-fn is_whole_refusal(problem: &Diagnostic) -> bool {
-    problem.code == codes::LAYOUT_UNKNOWN
 }
 
 impl Resolver<'_> {
@@ -323,42 +205,6 @@ impl Resolver<'_> {
                 .push("it has a row for each token of the verifier".to_owned());
             problem.help =
                 Some("`--lm-head slice-to-draft` takes the rows of the vocabulary map".to_owned());
-        }
-    }
-
-    /// What head and verifier have to agree on.
-    pub(crate) fn fits_verifier(&mut self, target_hidden_size: usize, vocab_size: usize) {
-        let Some(verifier) = self.verifier else {
-            return;
-        };
-        if target_hidden_size != verifier.hidden_size {
-            let key = if self.root.get("target_hidden_size").is_some() {
-                self.root.place("target_hidden_size")
-            } else {
-                self.decoder.place("hidden_size")
-            };
-            self.problems.push(
-                Diagnostic::error(
-                    codes::HIDDEN_SIZE,
-                    format!(
-                        "the head reads a hidden size of {target_hidden_size}, but the verifier has {}",
-                        verifier.hidden_size
-                    ),
-                )
-                .at(key),
-            );
-        }
-        if vocab_size != verifier.vocab_size {
-            self.problems.push(
-                Diagnostic::error(
-                    codes::VOCABULARY,
-                    format!(
-                        "the head was built for {vocab_size} tokens, but the verifier has {}",
-                        verifier.vocab_size
-                    ),
-                )
-                .at(self.decoder.place("vocab_size")),
-            );
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Heads that were quantized, by what their configs say; those that say nothing show it in their tensors.
 
-use super::open::Resolver;
+use super::resolver::Resolver;
 use crate::codes;
 use crate::config::ConfigFile;
 use crate::diagnostic::Diagnostic;

@@ -1,6 +1,6 @@
 //! Sizes of a head: from the config, held against the tensors, or from the tensors where the config is silent.
 
-use super::open::Resolver;
+use super::resolver::Resolver;
 use crate::codes;
 use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;

@@ -85,7 +85,7 @@ fn the_speculators_layout_needs_no_decision() {
     assert_eq!(head.layout, Layout::Speculators);
     assert!(head.decisions.is_empty(), "{:?}", head.decisions);
     assert_eq!(head.description.speculative_tokens, 5);
-    assert_eq!(head.verifier_name(), Some("tiny"));
+    assert_eq!(head.checkpoint.config().verifier_name(), Some("tiny"));
 }
 
 #[test]

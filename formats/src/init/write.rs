@@ -9,7 +9,7 @@ use super::config::{RECORD, TAKEN};
 use super::{InitPlan, InitReport};
 use crate::convert::config::text;
 use crate::convert::output;
-use crate::convert::write::{NewFile, Progress, Stop, header, interrupted, is_written};
+use crate::convert::write::{NewFile, Progress, Stop, file_header, interrupted, is_written};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::digest::Running;
 use crate::options::ReadOptions;
@@ -40,7 +40,7 @@ impl InitPlan {
         fs_err::create_dir(&finished).map_err(|error| failed(&error))?;
         let file = NewFile {
             path: &finished.join("model.safetensors"),
-            header: &header(&self.rows),
+            header: &file_header(&self.rows),
             rows: &self.rows,
             sources: self.sources(),
         };

@@ -9,11 +9,12 @@ use crate::Result;
 use crate::checkpoint::{Checkpoint, TensorView};
 use crate::codes;
 use crate::config::Section;
-use crate::decision::Decision;
-use crate::diagnostic::{Diagnostic, Level, Place};
+use crate::decision::{self, Decision};
+use crate::diagnostic::Diagnostic;
 use crate::expected;
 use crate::head::Layout;
 use crate::options::ReadOptions;
+use crate::speculator::Algorithm;
 use crate::verifier::{FloatType, VerifierFacts, float_type};
 
 /// Describes the head and holds its tensors against the description.
@@ -56,18 +57,15 @@ pub(super) fn resolve(
     if let Some(verifier) = verifier {
         resolver.fits(&description, verifier);
     }
-    if options.strict {
-        let place = Place::file(checkpoint.config().path());
-        let guesses = resolver.decisions.iter().filter(|decision| decision.guess);
-        resolver
-            .problems
-            .extend(guesses.map(|guess| guess.refused(place.clone())));
-    }
-    let refused = |problem: &Diagnostic| problem.level == Level::Error;
-    if resolver.problems.iter().any(refused) {
-        return Err(resolver.problems);
-    }
-    Ok((description, resolver.decisions))
+    let config = checkpoint.config();
+    let decisions = decision::finish(
+        Algorithm::Mtp,
+        resolver.decisions,
+        resolver.problems,
+        options,
+        config,
+    )?;
+    Ok((description, decisions))
 }
 
 /// The part of a config that describes the decoder.

@@ -52,13 +52,12 @@ impl<'a> From<&'a BlockHead> for Paired<'a> {
     }
 }
 
-pub(super) fn check<'a>(
-    head: impl Into<Paired<'a>>,
+pub(super) fn check(
+    head: &Paired<'_>,
     map: Option<&VocabularyMap>,
     verifier: &VerifierConfig,
     path: &Path,
 ) -> Vec<Diagnostic> {
-    let head = &head.into();
     let map = map.map(|map| map.draft_to_target.as_slice());
     [
         architecture(head, verifier),
@@ -89,16 +88,10 @@ fn architecture(head: &Paired<'_>, verifier: &VerifierConfig) -> Option<Diagnost
         "the head names a verifier of architecture `{named_first}`, but this one is `{found_first}`"
     );
     let finding = Diagnostic::warning(codes::VERIFIER_NAME, title).at(config.place_of(KEY));
-    Some(
-        match config
-            .get_str("speculators_config.verifier.name_or_path")
-            .ok()
-            .flatten()
-        {
-            Some(name) => finding.note(format!("the config names the verifier `{name}`")),
-            None => finding,
-        },
-    )
+    Some(match config.verifier_name() {
+        Some(name) => finding.note(format!("the config names the verifier `{name}`")),
+        None => finding,
+    })
 }
 
 fn special_tokens(head: &Paired<'_>, map: &[u32], verifier: &VerifierConfig) -> Option<Diagnostic> {

@@ -17,6 +17,7 @@ pub(super) fn check(config: &ConfigFile) -> Vec<Diagnostic> {
         Ok(None) => no_proposal(config).into_iter().collect(),
         Err(found) => vec![found],
     };
+    findings.extend(algorithm(config));
     findings.extend(draft_vocab_size(config));
     findings.extend(norm_before_residual(config));
     findings.extend(tied_embeddings(config));
@@ -37,6 +38,26 @@ fn no_proposal(config: &ConfigFile) -> Option<Diagnostic> {
             .at(config.place_of("speculators_model_type"))
             .note("it names the verifier and the number of draft tokens; the Python package and vLLM stop without it")
             .help("convert the head again, which writes it"),
+    )
+}
+
+/// The kind of head is said twice.
+fn algorithm(config: &ConfigFile) -> Option<Diagnostic> {
+    const KEY: &str = "speculators_config.algorithm";
+    let root = config.root();
+    let kind = root.str("speculators_model_type").ok().flatten()?;
+    let named = match root.str(KEY) {
+        Ok(named) => named.filter(|named| *named != kind)?,
+        Err(found) => return Some(found),
+    };
+    let title = format!("`{KEY}` is `{named}`, but `speculators_model_type` is `{kind}`");
+    Some(
+        Diagnostic::warning(codes::NOT_REPRESENTABLE, title)
+            .at(config.place_of(KEY))
+            .note("the Python package and vLLM build the head by `speculators_model_type`")
+            .help(format!(
+                "set `{KEY}` to `{kind}`, if that is what the head is"
+            )),
     )
 }
 
@@ -167,8 +188,15 @@ fn norm_before_residual(config: &ConfigFile) -> Option<Diagnostic> {
     )
 }
 
+/// What an EAGLE-3 or P-EAGLE head reads beside the last token: states of the verifier, and a stand-in for tokens.
+pub(super) fn auxiliary(head: &Head, verifier: Option<&VerifierConfig>) -> Vec<Diagnostic> {
+    let lifted = verifier.and_then(|verifier| lifted_aux_layers(head, verifier));
+    let found = [aux_layers(head), mask_token(head), lifted];
+    found.into_iter().flatten().collect()
+}
+
 /// Which states of the verifier the head reads, where the config does not settle it.
-pub(super) fn aux_layers(head: &Head) -> Option<Diagnostic> {
+fn aux_layers(head: &Head) -> Option<Diagnostic> {
     const KEY: &str = "eagle_aux_hidden_state_layer_ids";
     let decision = head
         .decisions
@@ -199,7 +227,7 @@ pub(super) fn aux_layers(head: &Head) -> Option<Diagnostic> {
 }
 
 /// P-EAGLE drafts all tokens in one pass.
-pub(super) fn mask_token(head: &Head) -> Option<Diagnostic> {
+fn mask_token(head: &Head) -> Option<Diagnostic> {
     let description = &head.description;
     if description.algorithm != Algorithm::PEagle {
         return None;
@@ -212,7 +240,7 @@ pub(super) fn mask_token(head: &Head) -> Option<Diagnostic> {
 }
 
 /// Ids of the default layers, counted as outputs of layers from 0: what remains where a conversion lifted them unchanged.
-pub(super) fn lifted_aux_layers(head: &Head, verifier: &VerifierConfig) -> Option<Diagnostic> {
+fn lifted_aux_layers(head: &Head, verifier: &VerifierConfig) -> Option<Diagnostic> {
     const KEY: &str = "eagle_aux_hidden_state_layer_ids";
     let config = head.checkpoint.config();
     let ids = &head.description.aux_layer_ids;

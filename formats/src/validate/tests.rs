@@ -1,9 +1,12 @@
 //! Policies, progress and verdicts; what is found in which head is checked against `fixtures/broken`.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::*;
+use crate::codes;
+use crate::diagnostic::Level;
+use crate::testing::{Scratch, TinyHead};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -93,4 +96,26 @@ fn progress_ends_at_the_total_and_can_be_broken_off() {
         },
     );
     assert!(broken.is_none());
+}
+
+#[test]
+fn a_kind_that_is_said_twice_and_differently_is_found() {
+    let scratch = Scratch::new();
+    let mut head = TinyHead::speculators();
+    head.config["speculators_config"]["algorithm"] = serde_json::json!("dflash");
+    let options = ValidateOptions {
+        skip_values: true,
+        ..ValidateOptions::default()
+    };
+    let report = validate(&head.write(&scratch, "head"), None, &options);
+    let found: Vec<&str> = report
+        .diagnostics
+        .iter()
+        .filter(|found| found.code == codes::NOT_REPRESENTABLE)
+        .map(|found| found.title.as_str())
+        .collect();
+    let title =
+        "`speculators_config.algorithm` is `dflash`, but `speculators_model_type` is `eagle3`";
+    assert_eq!(found, [title]);
+    assert_eq!(report.verdict, Verdict::Valid);
 }

@@ -12,11 +12,8 @@ pub(super) fn verifier(subject: &Subject<'_>) -> String {
     if let Some((_, path)) = subject.verifier {
         return quoted(&path.display().to_string());
     }
-    let named = subject
-        .config
-        .get_str("speculators_config.verifier.name_or_path");
-    match named {
-        Ok(Some(name)) if !name.is_empty() => quoted(name),
+    match subject.config.verifier_name() {
+        Some(name) if !name.is_empty() => quoted(name),
         _ => VERIFIER.to_owned(),
     }
 }
