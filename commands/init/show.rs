@@ -14,7 +14,7 @@ pub fn plan(plan: &InitPlan, output: &mut impl Write) -> Result<(), Failure> {
     writeln!(output, "{}\n", tables::decisions(plan.decisions()))?;
     let mut config = plan.config().clone();
     // It repeats what is shown above and below.
-    config.remove("initialization");
+    config.shift_remove("initialization");
     writeln!(output, "{:#}\n", serde_json::Value::Object(config))?;
     let mut table = tables::plain(&["tensor", "dtype", "shape", "from"]);
     for row in plan.tensors() {

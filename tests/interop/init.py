@@ -37,6 +37,11 @@ def text(verifier: dict) -> dict:
     return verifier.get("text_config", verifier)
 
 
+def has_other_than_three_states(_verifier: dict, ours: dict) -> bool:
+    llama = ours["transformer_layer_config.model_type"] == "llama"
+    return llama and len(ours.get("eagle_aux_hidden_state_layer_ids", [0, 0, 0])) != 3
+
+
 # Every difference there may be: key, where it applies, what ours is then, and why. Anything else fails, and so does an
 # exception that is not one any more: where one applies, ours has to be what it says.
 EXCEPTIONS: list[tuple[str, Callable, Callable, str]] = [
@@ -63,6 +68,12 @@ EXCEPTIONS: list[tuple[str, Callable, Callable, str]] = [
         drafts_in_parallel,
         lambda _verifier: ABSENT,
         "written by the package beside the axes only",
+    ),
+    (
+        "transformer_layer_config.num_aux_hidden_states",
+        has_other_than_three_states,
+        lambda _verifier: 4,
+        "vLLM counts the states of a Llama draft by it, and takes three without it",
     ),
 ]
 
@@ -142,12 +153,15 @@ def load(head: Path) -> list[str]:
     return found + [f"{name} differs when loaded" for name, value in written.items() if not torch.equal(loaded[name], value)]
 
 
-def start(binary: Path, verifier: Path, algorithm: str, reduced: bool, counts: Path, output: Path) -> bool:
+def start(
+    binary: Path, verifier: Path, algorithm: str, reduced: bool, counts: Path, output: Path, options: str
+) -> bool:
     command = [binary, "init", "--verifier", verifier, "--algorithm", algorithm, "--output-path", output, "--force"]
     if algorithm != "eagle3":
         command += ["--mask-token-id", cases.MASK]
     if reduced:
         command += ["--draft-vocab-size", cases.DRAFT, "--token-freq", counts]
+    command += options.split()
     return run(command) is not None and run([binary, "validate", output]) is not None
 
 
@@ -161,24 +175,26 @@ def with_head_dim(verifier: Path, work: Path) -> Path:
     return directory
 
 
-def compare(binary: Path, name: str, algorithm: str, work: Path) -> Finding:
+def compare(
+    binary: Path, name: str, algorithm: str, work: Path, options: tuple[str, str] = ("", ""), number: str = ""
+) -> Finding:
     """One verifier, one kind of head: config, tensors, values, and loading."""
-    subject = f"{name}, {algorithm}"
+    subject = f"{name}, {algorithm}{number}"
     verifier, counts = cases.make_verifier(name, work), cases.counts(work)
     reduced = cases.is_reduced(name, algorithm)
-    ours, theirs = (work / whose / f"{name}-{algorithm}" for whose in ("ours", "package"))
+    ours, theirs = (work / whose / f"{name}-{algorithm}{number}" for whose in ("ours", "package"))
     shutil.rmtree(theirs, ignore_errors=True)
     ours.parent.mkdir(parents=True, exist_ok=True)
-    if not start(binary, verifier, algorithm, reduced, counts, ours):
+    if not start(binary, verifier, algorithm, reduced, counts, ours, options[0]):
         return Finding("init", subject, False, "not started, or not valid")
     note, taken = "", verifier
     try:
-        cases.dry_run(verifier, algorithm, reduced, counts, theirs)
+        cases.dry_run(verifier, algorithm, reduced, counts, theirs, options[1])
     except Exception as error:  # noqa: BLE001
         if "head_dim" not in str(error):
             return Finding("init", subject, False, f"the package fails: {error}")
         note, taken = "; the package fails without `head_dim`, compared with it", with_head_dim(verifier, work)
-        cases.dry_run(taken, algorithm, reduced, counts, theirs)
+        cases.dry_run(taken, algorithm, reduced, counts, theirs, options[1])
     config, other = (json.loads((head / "config.json").read_text()) for head in (ours, theirs))
     other["speculators_config"]["verifier"]["name_or_path"] = str(verifier)
     found, met = differences(json.loads((verifier / "config.json").read_text()), config, other)
@@ -227,6 +243,8 @@ def findings(binary: Path, fixtures: Path, work: Path, serving: bool) -> Iterato
     for name in cases.NAMES:
         for algorithm in cases.ALGORITHMS:
             yield compare(binary, name, algorithm, work)
+    for number, (algorithm, ours, theirs) in enumerate(cases.OPTIONS):
+        yield compare(binary, "llama3", algorithm, work, (ours, theirs), f" with options {number + 1}")
     yield same_seed(binary, work)
     if serving:
         yield served(binary, fixtures, work)

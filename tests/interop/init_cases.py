@@ -152,11 +152,49 @@ def is_reduced(name: str, algorithm: str) -> bool:
     return (NAMES.index(name) + ALGORITHMS.index(algorithm)) % 2 == 0
 
 
-def dry_run(verifier: Path, algorithm: str, reduced: bool, frequencies: Path, output: Path) -> None:
+# Kind, options of `init`, the same options of the package.
+OPTIONS: list[tuple[str, str, str]] = [
+    (
+        "eagle3",
+        "--num-layers 2 --full-attention-layers 0,1 --fc-norm --aux-layers 1,3,5,7 --norm-before-residual false",
+        "--num-layers 2 --full-attention-indices 0 1 --fc-norm --no-norm-before-fc --target-layer-ids 1 3 5 7"
+        " --no-norm-before-residual",
+    ),
+    (
+        "eagle3",
+        "--draft-arch qwen3 --full-attention-layers 0 --norm-output false --num-speculative-tokens 5 --hidden-act gelu",
+        "--draft-arch qwen3 --full-attention-indices 0 --no-norm-output --ttt-steps 5 --draft-hidden-act gelu",
+    ),
+    ("peagle", "--num-layers 2 --num-speculative-tokens 4", "--num-layers 2 --num-depths 4"),
+    (
+        "dflash",
+        "--num-layers 2 --block-size 4 --sample-from-anchor --sliding-window 64 --sliding-window-non-causal",
+        "--num-layers 2 --block-size 4 --sample-from-anchor --sliding-window 64 --sliding-window-non-causal",
+    ),
+    (
+        "dspark",
+        "--num-layers 1 --markov-rank 8 --markov-head-type gated --full-attention-layers 0 --sliding-window-non-causal"
+        " --confidence-head-with-markov false",
+        "--num-layers 1 --markov-rank 8 --markov-head-type gated --full-attention-indices 0 --sliding-window-non-causal"
+        " --no-confidence-head-with-markov",
+    ),
+    (
+        "dspark",
+        "--num-layers 1 --markov-rank 96 --markov-head-type rnn --enable-confidence-head false --block-size 5"
+        " --sample-from-anchor false",
+        "--num-layers 1 --markov-rank 96 --markov-head-type rnn --no-enable-confidence-head --block-size 5"
+        " --no-sample-from-anchor",
+    ),
+]
+
+
+def dry_run(
+    verifier: Path, algorithm: str, reduced: bool, frequencies: Path, output: Path, options: str = ""
+) -> None:
     """What `speculators train --dry-run` writes."""
     arguments = ["--dry-run", "--verifier-name-or-path", str(verifier), "--speculator-type", algorithm]
     arguments += ["--mask-token-id", str(MASK), "--save-path", str(output), "--log-dir", str(output / "logs")]
     arguments += ["--data-path", str(frequencies.parent), "--draft-attn-impl", "eager"]
     if reduced:
         arguments += ["--draft-vocab-size", str(DRAFT), "--token-freq-path", str(frequencies)]
-    cli.main(TrainConfig.resolve(arguments))
+    cli.main(TrainConfig.resolve(arguments + options.split()))
