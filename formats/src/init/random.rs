@@ -52,46 +52,54 @@ impl Fill {
             .par_chunks_mut(TASK * width)
             .zip(elements.into_par_iter().step_by(TASK))
             .for_each(|(part, first)| {
-                for (slot, index) in part.chunks_exact_mut(width).zip(first as u64..) {
-                    #[expect(
-                        clippy::cast_possible_truncation,
-                        reason = "rounded to single precision, as the Python package draws its values"
-                    )]
-                    let value = self.element(index) as f32;
-                    match dtype {
-                        Dtype::BF16 => slot.copy_from_slice(&bf16::from_f32(value).to_le_bytes()),
-                        Dtype::F16 => slot.copy_from_slice(&f16::from_f32(value).to_le_bytes()),
-                        _ => slot.copy_from_slice(&value.to_le_bytes()),
+                let mut slots = part.chunks_exact_mut(width);
+                let mut index = first as u64;
+                // A block of the generator serves two elements, an even one and the next.
+                while slots.len() > 0 {
+                    let pair = self.uniforms(index / 2);
+                    for uniform in pair.into_iter().skip(usize::from(index % 2 == 1)) {
+                        if let Some(slot) = slots.next() {
+                            put(self.value(uniform), dtype, slot);
+                            index += 1;
+                        }
                     }
                 }
             });
         bytes
     }
 
-    fn element(&self, index: u64) -> f64 {
-        let uniform = self.uniform(index);
+    fn value(&self, uniform: f64) -> f64 {
         match self.distribution {
             Distribution::Normal(deviation) => deviation * quantile(uniform),
             Distribution::Uniform(bound) => bound * (2.0 * uniform - 1.0),
         }
     }
 
-    /// The middle of one of 2^52 equal intervals between 0 and 1, so that neither end is ever hit.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "52 bits and a half are exact in double precision"
-    )]
-    fn uniform(&self, index: u64) -> f64 {
-        let [name, block] = [self.name, index / 2];
-        let counter = [low(block), high(block), low(name), high(name)];
+    /// What elements `2 * block` and `2 * block + 1` are made of: each the middle of one of 2^52 equal intervals between 0
+    /// and 1, so that neither end is ever hit.
+    fn uniforms(&self, block: u64) -> [f64; 2] {
+        let counter = [low(block), high(block), low(self.name), high(self.name)];
         let [a, b, c, d] = philox(counter, [low(self.seed), high(self.seed)]);
-        let (lower, upper) = if index.is_multiple_of(2) {
-            (a, b)
-        } else {
-            (c, d)
-        };
-        let word = u64::from(upper) << 32 | u64::from(lower);
-        ((word >> 12) as f64 + 0.5) / 4_503_599_627_370_496.0
+        [(a, b), (c, d)].map(|(lower, upper)| {
+            let word = u64::from(upper) << 32 | u64::from(lower);
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "52 bits and a half are exact in double precision"
+            )]
+            let middle = (word >> 12) as f64 + 0.5;
+            middle / 4_503_599_627_370_496.0
+        })
+    }
+}
+
+/// Writes a value down, rounded to nearest by way of single precision, in which the Python package draws its values.
+#[expect(clippy::cast_possible_truncation, reason = "rounding is meant")]
+fn put(value: f64, dtype: Dtype, slot: &mut [u8]) {
+    let value = value as f32;
+    match dtype {
+        Dtype::BF16 => slot.copy_from_slice(&bf16::from_f32(value).to_le_bytes()),
+        Dtype::F16 => slot.copy_from_slice(&f16::from_f32(value).to_le_bytes()),
+        _ => slot.copy_from_slice(&value.to_le_bytes()),
     }
 }
 

@@ -13,8 +13,9 @@ use crate::convert::write::{NewFile, Progress, Stop, file_header, interrupted, i
 use crate::diagnostic::{Diagnostic, Place};
 use crate::digest::Running;
 use crate::options::ReadOptions;
+use crate::scan::{self, TensorScan};
 use crate::speculator::Speculator;
-use crate::{Checkpoint, Result, codes, scan};
+use crate::{Checkpoint, Result, codes};
 
 /// Bytes digested at once.
 const BLOCK: usize = 256 << 10;
@@ -93,26 +94,29 @@ impl InitPlan {
         let Some(view) = self.verifier.tensor(name) else {
             return Ok(String::new());
         };
-        if let Some(scan) = scan::scan(&view)
-            && scan.non_finite() > 0
-        {
-            let title = format!(
-                "{} of {} values of `{name}` of the verifier are not finite",
-                scan.non_finite(),
-                scan.elements
-            );
-            return Err(Diagnostic::error(codes::TENSOR_NON_FINITE, title)
-                .at(Place::tensor(view.path, name))
-                .note("a head that takes them over would draft nothing")
-                .into());
-        }
         let stretch = self.verifier.stretch(&view);
         let (mut running, mut buffer) = (Running::default(), Vec::new());
+        let mut scanned = TensorScan::EMPTY;
         for begin in (0..view.data.len()).step_by(BLOCK) {
             let end = view.data.len().min(begin + BLOCK);
-            running.update(stretch.part(begin..end, &mut buffer));
+            let block = stretch.part(begin..end, &mut buffer);
+            running.update(block);
+            if let Some(scan) = scan::scan_block(view.dtype, block) {
+                scanned = scanned.followed_by(scan);
+            }
         }
-        Ok(running.finish())
+        if scanned.non_finite() == 0 {
+            return Ok(running.finish());
+        }
+        let title = format!(
+            "{} of {} values of `{name}` of the verifier are not finite",
+            scanned.non_finite(),
+            scanned.elements
+        );
+        Err(Diagnostic::error(codes::TENSOR_NON_FINITE, title)
+            .at(Place::tensor(view.path, name))
+            .note("a head that takes them over would draft nothing")
+            .into())
     }
 
     /// Opens what was written as any reader would, and holds it against the plan.
