@@ -11,6 +11,7 @@ use crate::explain::ExplainArguments;
 use crate::init::InitArguments;
 use crate::inspect::InspectArguments;
 use crate::pull::PullArguments;
+use crate::push::PushArguments;
 use crate::stitch_mtp::StitchMtpArguments;
 use crate::validate::ValidateArguments;
 use crate::vocab::VocabArguments;
@@ -89,6 +90,7 @@ pub enum Format {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Pull(PullArguments),
+    Push(PushArguments),
     Init(Box<InitArguments>),
     Convert(ConvertArguments),
     StitchMtp(StitchMtpArguments),

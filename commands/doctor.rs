@@ -1,10 +1,12 @@
 //! `speculators doctor`: what this machine offers, and what of it is used.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
+use speculators::hub::environment::TokenSource;
 use speculators_kernels::memory;
 
 use crate::arguments::Format;
@@ -43,7 +45,19 @@ struct Examination {
     #[serde(skip_serializing_if = "Option::is_none")]
     read_bandwidth_gigabytes_per_second: Option<f64>,
     devices: Vec<&'static str>,
+    hub: HubSettings,
     environment: Vec<Variable>,
+}
+
+/// How the Hub would be asked.
+#[derive(Serialize)]
+struct HubSettings {
+    endpoint: String,
+    cache: PathBuf,
+    offline: bool,
+    /// Where a token was found; never the token.
+    token: Option<String>,
+    timeout_seconds: u64,
 }
 
 #[derive(Serialize)]
@@ -54,7 +68,7 @@ struct Variable {
 }
 
 /// Every variable the program or its libraries heed.
-const VARIABLES: [(&str, &str); 4] = [
+const VARIABLES: [(&str, &str); 15] = [
     (
         "RAYON_NUM_THREADS",
         "worker threads, unless `--threads` says otherwise",
@@ -65,11 +79,31 @@ const VARIABLES: [(&str, &str); 4] = [
         "colors even where the stream is no terminal",
     ),
     ("COLUMNS", "width of help texts"),
+    ("HF_HOME", "where the Hub's tools keep things"),
+    ("HF_HUB_CACHE", "cache of the Hub, shared with Python"),
+    ("HF_ENDPOINT", "address of the Hub"),
+    ("HF_TOKEN", "opens private and gated repositories"),
+    ("HF_TOKEN_PATH", "file with the token"),
+    ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "send no token"),
+    ("HF_HUB_OFFLINE", "do not ask the Hub"),
+    ("TRANSFORMERS_OFFLINE", "the same"),
+    (
+        "HF_HUB_DOWNLOAD_TIMEOUT",
+        "seconds without a byte before a request is made again",
+    ),
+    ("HF_HUB_DISABLE_PROGRESS_BARS", "no progress bars"),
+    (
+        "HF_HUB_USER_AGENT_ORIGIN",
+        "added to what the Hub is told of this program",
+    ),
 ];
+
+/// Variables whose values are nobody's business.
+const SECRETS: [&str; 1] = ["HF_TOKEN"];
 
 /// Runs the command.
 pub fn run(arguments: &DoctorArguments, session: &Session) -> Outcome {
-    let examination = Examination::make(arguments.bandwidth)?;
+    let examination = Examination::make(arguments.bandwidth, session)?;
     if arguments.format == Format::Json {
         session.print_json(&examination)?;
         return Ok(Exit::Yes);
@@ -89,6 +123,12 @@ pub fn run(arguments: &DoctorArguments, session: &Session) -> Outcome {
         table.add_row(["read bandwidth", &format!("{bandwidth:.1} GB/s")]);
     }
     table.add_row(["devices", &examination.devices.join(", ")]);
+    let hub = &examination.hub;
+    let access = if hub.offline { " (not asked)" } else { "" };
+    table.add_row(["Hub", &format!("{}{access}", hub.endpoint)]);
+    table.add_row(["Hub's cache", &hub.cache.display().to_string()]);
+    let token = hub.token.as_deref().map(|source| format!("from {source}"));
+    table.add_row(["Hub's token", token.as_deref().unwrap_or("none")]);
     for variable in &examination.environment {
         table.add_row([
             variable.name,
@@ -100,7 +140,8 @@ pub fn run(arguments: &DoctorArguments, session: &Session) -> Outcome {
 }
 
 impl Examination {
-    fn make(bandwidth: bool) -> Result<Examination, Failure> {
+    fn make(bandwidth: bool, session: &Session) -> Result<Examination, Failure> {
+        let hub = session.environment()?;
         let threads = rayon::current_num_threads();
         Ok(Examination {
             schema: "speculators.doctor/1",
@@ -117,11 +158,27 @@ impl Examination {
                 .map_err(Failure::Other)?
                 .map(|bandwidth| bandwidth / 1e9),
             devices: vec!["cpu"],
+            hub: HubSettings {
+                token: hub.token.as_ref().map(|token| match &token.source {
+                    TokenSource::Variable(name) => (*name).to_owned(),
+                    TokenSource::File(path) => path.display().to_string(),
+                }),
+                timeout_seconds: hub.timeout.as_secs(),
+                endpoint: hub.endpoint,
+                cache: hub.cache,
+                offline: hub.offline,
+            },
             environment: VARIABLES
                 .iter()
                 .map(|&(name, meaning)| Variable {
                     name,
-                    value: std::env::var(name).ok(),
+                    value: std::env::var(name).ok().map(|value| {
+                        if SECRETS.contains(&name) {
+                            "set, not shown".to_owned()
+                        } else {
+                            value
+                        }
+                    }),
                     meaning,
                 })
                 .collect(),

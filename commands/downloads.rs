@@ -41,11 +41,7 @@ impl<'a> Downloads<'a> {
 
     /// For the library.
     pub fn watch(&self) -> Watch<'_> {
-        Watch {
-            progress: self,
-            cancelled: self.session.cancelled(),
-            counters: &self.counters,
-        }
+        Watch::new(self, self.session.cancelled(), &self.counters)
     }
 
     /// Requests that had to be made again.

@@ -15,6 +15,7 @@ mod models;
 mod output;
 mod progress;
 mod pull;
+mod push;
 mod render;
 mod resolve;
 mod session;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     };
     let outcome = match arguments.command {
         Command::Pull(command) => pull::run(&command, &session),
+        Command::Push(command) => push::run(command, &session),
         Command::Init(command) => init::run(command, &session),
         Command::Convert(command) => convert::run(command, &session),
         Command::StitchMtp(command) => stitch_mtp::run(command, &session),

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use speculators::Error;
-use speculators::hub::partial::Wanted;
+use speculators::hub::partial::{self, PartialPlan};
 use speculators::hub::pull::Destination;
-use speculators::hub::{Environment, Hub, Listing, Repository, Selection, pull};
+use speculators::hub::{Hub, Listing, Repository, Selection, pull};
 use speculators_formats::codes;
 
 use crate::downloads::Downloads;
@@ -65,9 +65,9 @@ fn fetched(repository: &Repository, need: Need, session: &Session) -> Result<Pat
     let environment = session.environment()?;
     let cached = pull::cached(&environment, repository);
     if environment.offline {
-        let parts = || partial(&environment, repository);
+        let kept = || partial::kept(&environment, repository).filter(|_| need != Need::Everything);
         return cached
-            .or_else(|| Some(parts()).filter(|parts| need != Need::Everything && parts.is_dir()))
+            .or_else(kept)
             .ok_or_else(|| not_cached(&environment, repository).into());
     }
     let hub = Hub::open(environment)?;
@@ -117,7 +117,7 @@ fn whole(
     Ok(hub.pull(&plan, watch)?)
 }
 
-/// A small verifier of the tensors that heads share, kept beside the cache; the whole one if it is there already.
+/// A small verifier of the tensors that heads share; the whole one if it is in the cache.
 fn shared(
     hub: &Hub,
     repository: &Repository,
@@ -125,44 +125,19 @@ fn shared(
     downloads: &Downloads<'_>,
     session: &Session,
 ) -> Result<PathBuf, Failure> {
-    let at_commit = Repository {
-        id: repository.id.clone(),
-        revision: Some(listing.commit.clone()),
-    };
-    let watch = downloads.watch();
     let everything = selection(listing, Need::Everything)?;
-    let plan = hub.plan(repository, listing, &everything, &Destination::Cache, watch);
-    // What does not fit on the disk as a whole may well do so in parts.
-    if let Ok(plan) = plan
-        && plan.missing_bytes() == 0
-    {
-        return Ok(hub.pull(&plan, watch)?);
+    if let Some(snapshot) = hub.present(repository, listing, &everything) {
+        return Ok(snapshot);
     }
-    let directory = partial(hub.environment(), &at_commit);
-    if directory.is_dir() {
-        return Ok(directory);
-    }
-    if let Some(parent) = directory.parent() {
-        fs_err::create_dir_all(parent)?;
-    }
-    let words = ["embed_tokens", "lm_head", "norm"].map(str::to_owned);
-    let wanted = Wanted::parse(&words)?;
-    let plan = hub.plan_tensors(repository, listing, &wanted, &directory, watch)?;
-    session.say(&format!(
-        "{repository} at {}: fetching {} of {}",
-        &plan.commit[..12],
-        tables::bytes(plan.tensor_bytes()),
-        tables::bytes(plan.whole_bytes)
-    ));
-    hub.pull_tensors(&plan, false, watch)?;
-    Ok(directory)
-}
-
-/// Where parts of a repository are kept.
-fn partial(environment: &Environment, repository: &Repository) -> PathBuf {
-    let name = format!("models--{}", repository.id.as_str().replace('/', "--"));
-    let place = environment.home.join("speculators").join(name);
-    place.join(repository.revision())
+    let told = &mut |plan: &PartialPlan| {
+        session.say(&format!(
+            "{repository} at {}: fetching {} of {}",
+            &plan.commit[..12],
+            tables::bytes(plan.tensor_bytes()),
+            tables::bytes(plan.whole_bytes)
+        ));
+    };
+    Ok(hub.keep_shared(repository, listing, told, downloads.watch())?)
 }
 
 /// What a command needs of a repository: nothing out of directories below the root, where originals and exports lie.

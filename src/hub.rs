@@ -6,8 +6,8 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hf_hub::{HFClient, HFRepository, RepoTypeModel};
@@ -15,6 +15,7 @@ use speculators_formats::{Diagnostic, codes};
 use tokio::runtime::Runtime;
 
 pub mod cache;
+pub mod card;
 mod digest;
 pub mod environment;
 mod folder;
@@ -22,6 +23,7 @@ mod http;
 mod listing;
 pub mod partial;
 pub mod pull;
+pub mod push;
 pub mod repository;
 mod select;
 mod transfer;
@@ -72,8 +74,33 @@ pub struct Watch<'a> {
     pub progress: &'a dyn Progress,
     /// Becomes true when the user asks to stop.
     pub cancelled: &'a AtomicBool,
+    /// Becomes true when other work on the same thing has failed.
+    failed: Option<&'a AtomicBool>,
     /// Counts what happens.
     pub counters: &'a Counters,
+}
+
+impl<'a> Watch<'a> {
+    /// For one piece of work.
+    pub fn new(
+        progress: &'a dyn Progress,
+        cancelled: &'a AtomicBool,
+        counters: &'a Counters,
+    ) -> Watch<'a> {
+        Watch {
+            progress,
+            cancelled,
+            failed: None,
+            counters,
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+            || self
+                .failed
+                .is_some_and(|failed| failed.load(Ordering::Relaxed))
+    }
 }
 
 /// What is counted during long work.
@@ -144,7 +171,7 @@ impl Hub {
         self.runtime.block_on(async {
             let mut future = pin!(future);
             loop {
-                if watch.cancelled.load(Ordering::Relaxed) {
+                if watch.is_stopped() {
                     return Err(Trouble::Interrupted);
                 }
                 if let Ok(answer) = tokio::time::timeout(GLANCE, &mut future).await {
@@ -192,7 +219,7 @@ impl Hub {
             .note(&format!("{what}: {}; trying again", trouble.brief()));
         let end = Instant::now() + wait;
         while let Some(left) = end.checked_duration_since(Instant::now()) {
-            if watch.cancelled.load(Ordering::Relaxed) {
+            if watch.is_stopped() {
                 return Err(Trouble::Interrupted);
             }
             std::thread::sleep(left.min(GLANCE));
@@ -225,42 +252,40 @@ impl Hub {
     }
 }
 
-/// Runs work over numbered things on a few threads; ends at the first error.
+/// Runs work over numbered things on a few threads. Where one fails, the others stop as if the user had asked them to.
 fn in_parallel(
+    watch: Watch<'_>,
     workers: usize,
     count: usize,
-    work: impl Fn(usize) -> Result<()> + Sync,
+    work: impl Fn(Watch<'_>, usize) -> Result<()> + Sync,
 ) -> Result<()> {
-    let next = Arc::new(AtomicU64::new(0));
+    let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
+    let first = Mutex::new(Ok(()));
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..workers.min(count))
-            .map(|_| {
-                let (next, failed, work) = (next.clone(), &failed, &work);
-                scope.spawn(move || {
-                    while !failed.load(Ordering::Relaxed) {
-                        let number = next.fetch_add(1, Ordering::Relaxed) as usize;
-                        if number >= count {
-                            break;
-                        }
-                        if let Err(error) = work(number) {
-                            failed.store(true, Ordering::Relaxed);
-                            return Err(error);
+        for _ in 0..workers.min(count) {
+            scope.spawn(|| {
+                let watch = Watch {
+                    failed: Some(&failed),
+                    ..watch
+                };
+                while !watch.is_stopped() {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        break;
+                    }
+                    if let Err(error) = work(watch, number) {
+                        let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+                        if !failed.swap(true, Ordering::Relaxed) {
+                            *first = Err(error);
                         }
                     }
-                    Ok(())
-                })
-            })
-            .collect();
-        let mut outcome = Ok(());
-        for thread in threads {
-            let ended = thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            if outcome.is_ok() {
-                outcome = ended;
-            }
+                }
+            });
         }
-        outcome
-    })
+    });
+    if watch.is_stopped() {
+        return Err(Error::Interrupted);
+    }
+    first.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

@@ -234,7 +234,7 @@ pub(crate) fn directory(root: &Path) -> Result<(), Diagnostic> {
         let problem = unreadable(root, &error);
         if looks_like_hub_name(root) {
             return problem.help(
-                "models are local directories here; download it first, for example with `hf download`",
+                "a path begins with `./`; for the repository of that name on the Hub, put `hf://` before it",
             );
         }
         problem

@@ -79,8 +79,9 @@ codes! {
         "A path that was given, or a file that a checkpoint cannot do without, is not there, is of the wrong kind, or \
          may not be opened by this user. A head needs `config.json` and either `model.safetensors` or \
          `model.safetensors.index.json` with the files the index names; without either of them, `pytorch_model.bin`.\n\n\
-         Check the path for a typing error, and check that the download or copy has finished. A Hub name such as \
-         `owner/name` is not a path: fetch the repository first and pass the directory it was fetched to.";
+         Check the path for a typing error, and check that the download or copy has finished. A name such as \
+         `owner/name` is a repository of the Hub, unless a directory `owner` lies here: then it is a path, and the \
+         repository is `hf://owner/name`.";
     FILE_TRUNCATED = 102, "a tensor file ends before its last tensor does",
         "The header of a tensor file says where each tensor lies, and the file is shorter than the last of them \
          needs. The tensors near the end are cut off or missing; a loader that does not check this reads whatever \

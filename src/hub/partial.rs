@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use safetensors::Dtype;
 use serde::Serialize;
 use speculators_formats::verifier::tensors::Located;
-use speculators_formats::{ConfigFile, Diagnostic, codes};
+use speculators_formats::{ConfigFile, Diagnostic, Place, codes};
 
+use super::cache::Cache;
+use super::environment::Environment;
 use super::listing::{Listing, RemoteFile};
 use super::pull::room;
 use super::repository::{Repository, RepositoryId};
@@ -116,7 +118,47 @@ impl PartialPlan {
     }
 }
 
+/// The parts of repositories that were fetched because a command needed them, laid out as the Hub's cache is.
+fn parts(environment: &Environment, id: &RepositoryId) -> Cache {
+    Cache::new(&environment.home.join("speculators"), id)
+}
+
+/// The tensors that heads share, of a repository as it was when the Hub was last asked.
+#[must_use]
+pub fn kept(environment: &Environment, repository: &Repository) -> Option<PathBuf> {
+    parts(environment, &repository.id).known_snapshot(repository)
+}
+
 impl Hub {
+    /// Fetches the tensors that heads share, and keeps them. `told` hears what will be fetched, if anything is.
+    ///
+    /// # Errors
+    /// As [`Hub::plan_tensors`] and [`Hub::pull_tensors`].
+    pub fn keep_shared(
+        &self,
+        repository: &Repository,
+        listing: &Listing,
+        told: &mut dyn FnMut(&PartialPlan),
+        watch: Watch<'_>,
+    ) -> Result<PathBuf> {
+        let cache = parts(&self.environment, &repository.id);
+        let directory = cache.snapshot(&listing.commit);
+        let failed = |error: &std::io::Error| self.explain(unwritable(error), repository, None);
+        if !directory.is_dir() {
+            if let Some(parent) = directory.parent() {
+                fs_err::create_dir_all(parent).map_err(|error| failed(&error))?;
+            }
+            let wanted = Wanted::shared();
+            let plan = self.plan_tensors(repository, listing, &wanted, &directory, watch)?;
+            told(&plan);
+            self.pull_tensors(&plan, false, watch)?;
+        }
+        cache
+            .note(repository.revision(), &listing.commit)
+            .map_err(|error| failed(&error))?;
+        Ok(directory)
+    }
+
     /// Finds the wanted tensors: reads the config, the index and the headers of the shards that matter.
     ///
     /// # Errors
@@ -174,8 +216,17 @@ impl Hub {
             revision: Some(plan.revision.clone()),
         };
         let staging = plan.staging();
-        fill::prepare(plan, &staging)
+        let prepared = fill::prepare(plan, &staging)
             .map_err(|error| self.explain(unwritable(&error), &repository, None))?;
+        let Some(_alone) = prepared else {
+            return Err(Diagnostic::error(
+                codes::OUTPUT_EXISTS,
+                "another process is fetching the same tensors",
+            )
+            .at(Place::file(&staging))
+            .help("wait for it, or choose another `--local-dir`")
+            .into());
+        };
         let mut files: Vec<(String, u64)> = plan
             .companions
             .iter()

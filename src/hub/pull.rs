@@ -119,6 +119,25 @@ pub fn cached(environment: &Environment, repository: &Repository) -> Option<Path
 }
 
 impl Hub {
+    /// The snapshot in the cache, if it holds all that is selected; nothing more is asked.
+    #[must_use]
+    pub fn present(
+        &self,
+        repository: &Repository,
+        listing: &Listing,
+        selection: &Selection,
+    ) -> Option<PathBuf> {
+        let cache = Cache::new(&self.environment.cache, &repository.id);
+        let snapshot = cache.snapshot(&listing.commit);
+        let mut selected = listing
+            .files
+            .iter()
+            .filter(|file| selection.takes(&file.path));
+        selected
+            .all(|file| length(&snapshot.join(&file.path)) == Some(file.size))
+            .then_some(snapshot)
+    }
+
     /// Finds out what has to be fetched.
     ///
     /// # Errors
@@ -160,7 +179,7 @@ impl Hub {
         };
         let planned: Vec<std::sync::OnceLock<PlannedFile>> =
             chosen.iter().map(|_| std::sync::OnceLock::new()).collect();
-        in_parallel(WORKERS, chosen.len(), |number| {
+        in_parallel(watch, WORKERS, chosen.len(), |watch, number| {
             let file = self.examine(repository, listing, chosen[number], &place, watch)?;
             planned[number].get_or_init(|| file);
             Ok(())
@@ -270,7 +289,7 @@ impl Hub {
             .map(|file| (file.path.clone(), file.size))
             .collect();
         watch.progress.begin(&sizes);
-        in_parallel(WORKERS, missing.len(), |number| {
+        in_parallel(watch, WORKERS, missing.len(), |watch, number| {
             let file = missing[number];
             let told = &mut |bytes| watch.progress.at(number, bytes);
             let etag = file.etag.as_deref().unwrap_or_default();
@@ -351,7 +370,7 @@ impl Hub {
                     .progress
                     .note("another process fetches the same file; waiting for it");
             }
-            if watch.cancelled.load(std::sync::atomic::Ordering::Relaxed) {
+            if watch.is_stopped() {
                 return Err(Trouble::Interrupted);
             }
             std::thread::sleep(GLANCE);

@@ -106,6 +106,17 @@ impl Verifier {
             } else {
                 "model."
             };
+        if !checkpoint.names().any(|name| name.contains("layers.")) {
+            let title = format!(
+                "the verifier holds none of its {} layers",
+                config.num_hidden_layers
+            );
+            return Err(Diagnostic::error(codes::TENSOR_MISSING, title)
+                .at(Place::file(checkpoint.root()))
+                .note("a directory that `speculators pull --only` makes is enough to start, convert and validate a head, not to run one")
+                .help("fetch the verifier whole: leave out `--only`")
+                .into());
+        }
         let hidden = config.hidden_size;
         let embed_name = format!("{prefix}embed_tokens.weight");
         let embeddings = weights.embeddings(&embed_name, config.vocab_size, hidden)?;

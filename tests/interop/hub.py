@@ -91,15 +91,16 @@ class Trouble(Exception):
 
 
 def speculators(binary: Path, hub: Hub, home: Path, *arguments: str, **variables: str) -> Path:
-    """Runs this tool; the directory it prints."""
+    """Runs this tool in `home`; the directory it prints."""
+    home.mkdir(parents=True, exist_ok=True)
     completed = subprocess.run(
-        [binary, *arguments], env=environment(hub, home, **variables), capture_output=True, text=True
+        [binary, *arguments], cwd=home, env=environment(hub, home, **variables), capture_output=True, text=True
     )
     if TOKEN in completed.stdout + completed.stderr:
         raise Trouble("the token is shown")
     if completed.returncode != 0:
         raise Trouble(f"{' '.join(arguments)}: {completed.stderr.strip()}")
-    return Path(completed.stdout.strip().splitlines()[-1])
+    return home / completed.stdout.strip().splitlines()[-1]
 
 
 def expect(holds: bool, what: str) -> None:
@@ -312,10 +313,12 @@ def same_bytes(one: tuple[Path, int, int], other: tuple[Path, int, int]) -> bool
 
 
 def watched(binary: Path, hub: Hub, home: Path, *arguments: str) -> tuple[Path, float, int]:
-    """Runs this tool; the directory it prints, its seconds, and the most anonymous memory it had, in bytes."""
+    """Runs this tool in `home`; the directory it prints, its seconds, the most anonymous memory it had, in bytes."""
+    home.mkdir(parents=True)
     started = time.monotonic()
     process = subprocess.Popen(
         [binary, *arguments],
+        cwd=home,
         env=environment(hub, home),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -341,7 +344,7 @@ def watched(binary: Path, hub: Hub, home: Path, *arguments: str) -> tuple[Path, 
     sampler.join()
     if process.returncode != 0:
         raise Trouble(f"{' '.join(arguments)}: {stderr.strip()}")
-    return Path(stdout.strip().splitlines()[-1]), seconds, most
+    return home / stdout.strip().splitlines()[-1], seconds, most
 
 
 def curl(hub: Hub, source: dict[str, tuple[Path, int, int]], goal: Path) -> float:

@@ -52,11 +52,12 @@ pub(super) fn decide(
     let tokenizer = ConfigFile::read_up_to(&path, LONGEST)?;
     let tokens = Tokens::of(&tokenizer);
     if let Some((text, id)) = own(dir, &tokens)?
-        && id < vocab_size {
-            let reason = format!("the tokenizer's own mask token, `{text}`");
-            decisions.push(Decision::settled(KEY, id, reason));
-            return Ok(Some(id));
-        }
+        && id < vocab_size
+    {
+        let reason = format!("the tokenizer's own mask token, `{text}`");
+        decisions.push(Decision::settled(KEY, id, reason));
+        return Ok(Some(id));
+    }
     let count = tokens.ids.len();
     let whole = tokens.ids.last().is_some_and(|last| last + 1 == count);
     if whole && count < vocab_size {

@@ -4,6 +4,7 @@
 //! they are noted, so that whatever stops the work, the note never claims too much.
 
 use std::collections::BTreeMap;
+use std::fs::TryLockError;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +28,9 @@ pub(super) const FILE: &str = "model.safetensors";
 /// Name of the note.
 const NOTE: &str = ".progress";
 
+/// Name of the file that is locked.
+const LOCK: &str = ".lock";
+
 /// Bytes that are hashed at a time.
 const CHUNK: usize = 4 << 20;
 
@@ -48,7 +52,7 @@ impl Hub {
             Work::open(plan, staging, header.len() as u64, &spans).map_err(|e| failed(&e))?;
         let there = AtomicU64::new(work.there());
         watch.progress.at(number, there.load(Ordering::Relaxed));
-        in_parallel(WORKERS, spans.len(), |index| {
+        in_parallel(watch, WORKERS, spans.len(), |watch, index| {
             let span = &spans[index];
             let source = Source {
                 id: &plan.repository,
@@ -79,18 +83,25 @@ impl Hub {
     }
 }
 
-/// Makes the directory, and takes out of it what another plan may have left there.
-pub(super) fn prepare(plan: &PartialPlan, staging: &Path) -> io::Result<()> {
+/// Makes the directory, and takes out of it what another plan may have left there. What comes back keeps other processes
+/// out until it is dropped; there is nothing where another process is at work.
+pub(super) fn prepare(plan: &PartialPlan, staging: &Path) -> io::Result<Option<File>> {
     fs_err::create_dir_all(staging)?;
+    let lock = File::create(staging.join(LOCK))?;
+    match lock.file().try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
     for entry in fs_err::read_dir(staging)? {
         let entry = entry?;
-        let known = [FILE, NOTE].into_iter();
+        let known = [FILE, NOTE, LOCK].into_iter();
         let mut known = known.chain(plan.companions.iter().map(|file| file.path.as_str()));
         if !known.any(|name| entry.file_name() == *name) {
             fs_err::remove_file(entry.path())?;
         }
     }
-    Ok(())
+    Ok(Some(lock))
 }
 
 /// The header, with where each tensor came from.
@@ -206,6 +217,7 @@ impl Work {
         }
         write_at(&self.data, header, 0)?;
         drop(self.note);
+        fs_err::remove_file(staging.join(LOCK))?;
         fs_err::remove_file(staging.join(NOTE))
     }
 }

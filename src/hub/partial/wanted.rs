@@ -50,6 +50,15 @@ impl Wanted {
         Ok(wanted)
     }
 
+    /// The tensors that heads share.
+    #[must_use]
+    pub fn shared() -> Wanted {
+        Wanted {
+            shared: SharedTensor::ALL.to_vec(),
+            patterns: Vec::new(),
+        }
+    }
+
     /// Finds the tensors, reading the headers of no more shards than have to be; in the order they will lie in.
     pub(super) fn resolve(
         &self,

@@ -12,7 +12,7 @@
 mod assessment;
 mod commands;
 mod llama_cpp;
-mod sglang;
+pub mod sglang;
 #[cfg(test)]
 mod tests;
 mod vllm;

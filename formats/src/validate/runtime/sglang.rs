@@ -57,14 +57,23 @@ pub(super) fn assess(subject: &Subject<'_>, out: &mut Assessment) {
     ));
 }
 
-/// A chain of so many draft tokens; the number of draft tokens that SGLang is given counts the root, too.
 fn launch(subject: &Subject<'_>, algorithm: &str, tokens: usize) -> String {
+    launched(
+        &verifier(subject),
+        &directory(subject.dir),
+        algorithm,
+        tokens,
+    )
+}
+
+/// The command for a head that SGLang reads, drafting a chain of so many tokens; the number of draft tokens that SGLang is
+/// given counts the root, too. Verifier and head are words of a shell.
+#[must_use]
+pub fn launched(verifier: &str, head: &str, algorithm: &str, tokens: usize) -> String {
     format!(
-        "python -m sglang.launch_server --model-path {} --speculative-algorithm {algorithm} \
-         --speculative-draft-model-path {} --speculative-num-steps {tokens} --speculative-eagle-topk 1 \
+        "python -m sglang.launch_server --model-path {verifier} --speculative-algorithm {algorithm} \
+         --speculative-draft-model-path {head} --speculative-num-steps {tokens} --speculative-eagle-topk 1 \
          --speculative-num-draft-tokens {}",
-        verifier(subject),
-        directory(subject.dir),
         tokens + 1,
     )
 }
