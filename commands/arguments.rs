@@ -8,6 +8,7 @@ use crate::diff::DiffArguments;
 use crate::doctor::DoctorArguments;
 use crate::eval::EvalArguments;
 use crate::explain::ExplainArguments;
+use crate::init::InitArguments;
 use crate::inspect::InspectArguments;
 use crate::pull::PullArguments;
 use crate::push::PushArguments;
@@ -90,6 +91,7 @@ pub enum Format {
 pub enum Command {
     Pull(PullArguments),
     Push(PushArguments),
+    Init(Box<InitArguments>),
     Convert(ConvertArguments),
     StitchMtp(StitchMtpArguments),
     Validate(ValidateArguments),

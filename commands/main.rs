@@ -9,6 +9,7 @@ mod downloads;
 mod eval;
 mod explain;
 mod failure;
+mod init;
 mod inspect;
 mod models;
 mod output;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Pull(command) => pull::run(&command, &session),
         Command::Push(command) => push::run(command, &session),
+        Command::Init(command) => init::run(command, &session),
         Command::Convert(command) => convert::run(command, &session),
         Command::StitchMtp(command) => stitch_mtp::run(command, &session),
         Command::Validate(command) => validate::run(command, &session),

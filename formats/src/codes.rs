@@ -69,6 +69,12 @@ codes! {
          list of numbers, or two options that exclude each other; or, under `--strict`, an option that says nothing about \
          this kind of head.\n\n\
          Nothing was read or written. `--help` of the command lists what each option takes.";
+    OPTION_ELSEWHERE = 21, "an option belongs to another kind of head",
+        "Heads of different kinds have different parts, and each part has its options: norms before `fc` belong to EAGLE-3 \
+         and P-EAGLE, blocks to the DFlash family, the Markov bias and the confidence head to DSpark. An option for a part \
+         that this kind does not have could only be ignored, and ignored options are how a head comes out other than it \
+         was meant.\n\n\
+         Leave the option out, or pass the `--algorithm` it belongs to. The finding lists the kinds that take it.";
     FILE_MISSING = 101, "a file or directory is missing or cannot be read",
         "A path that was given, or a file that a checkpoint cannot do without, is not there, is of the wrong kind, or \
          may not be opened by this user. A head needs `config.json` and either `model.safetensors` or \
@@ -416,6 +422,41 @@ codes! {
          draft with it from the verifier's directory and build it by the verifier's config, so that a layer of another \
          build does not load there, and cannot be put back with `stitch-mtp`.\n\n\
          Pass the verifier the layer was taken from.";
+    AUX_LAYERS_COLLIDE = 441, "the usual auxiliary layers do not exist in this verifier",
+        "A head reads the states of a few verifier layers. Where none are named, everybody takes 2, n/2 and n-3 of n layers, \
+         counted as \"after k layers have run\". In a verifier with fewer than seven layers two of these are the same, or they \
+         run backwards, and there is no custom for it.\n\n\
+         Name the layers with `--aux-layers`, such as `--aux-layers 1,2,3`. Hidden states for training have to be taken from \
+         the same layers.";
+    MASK_TOKEN_OPEN = 442, "no token is certain to mean \"not drafted yet\"",
+        "Heads that draft several tokens in one pass put a mask token where none is drafted yet. The tokenizer's own mask \
+         token is taken, or a row of the embedding that no token uses. This verifier has neither. The Python package takes the \
+         padding or the end of a text then, which occur in training data with their own meaning.\n\n\
+         Choose a token that does not occur in texts, such as one of those that tokenizers reserve, and pass it as \
+         `--mask-token-id`.";
+    DRAFT_GEOMETRY = 443, "the verifier's attention heads do not make a draft layer",
+        "A draft layer takes the number of heads and the channels per head over from the verifier. Query heads have to share \
+         key and value heads evenly, the channels of a head are rotated in pairs, and without `head_dim` the width has to be \
+         a multiple of the number of heads. The verifier's config says otherwise.\n\n\
+         Check the config: a damaged or hand-edited one is the usual reason. An attention of another kind has no \
+         counterpart in the layouts that are written.";
+    SHARED_QUANTIZED = 444, "a tensor that the head takes over is quantized",
+        "A new head starts with the verifier's embedding and output matrix. Here one of them is stored as codes of 8 or fewer \
+         bits, with scales beside it. Taken for values, the codes would make a head that loads and drafts nonsense; the \
+         Python package does that with some of them.\n\n\
+         Start from the checkpoint that the verifier was quantized from. The head serves the quantized verifier all the \
+         same, because both have the same states.";
+    DRAFT_VOCABULARY_OPEN = 445, "nothing says which tokens the head is to propose",
+        "A head with fewer draft tokens than its verifier has tokens never proposes the others. Which ones matter depends on \
+         the texts it will serve: a choice that fits badly costs acceptance everywhere and shows nowhere. The Python package \
+         takes the whole vocabulary then, although a smaller one was asked for.\n\n\
+         Count the tokens of representative texts with `speculators vocab` and pass the counts (`--token-freq`) or the \
+         finished map (`--vocab`), or leave `--draft-vocab-size` out.";
+    FAMILY_UNKNOWN = 446, "the verifier's config does not say what a head for it looks like",
+        "Sizes and the rotary embedding of a head come from the verifier's config. What a config leaves out means the default \
+         of its family, and those of the usual families are known here. This config leaves out a key of a family that is not \
+         known, or has a rotary embedding that cannot be brought to the form drafts are run with.\n\n\
+         Add the key the finding names to a copy of the config, with the value that the verifier's own code takes.";
     RUNTIME_KIND = 501, "the runtime does not serve this kind of checkpoint",
         "A runtime finds out what it was given by a few keys of the config, or by the file itself. This checkpoint is of \
          a kind, or in a layout, that the runtime named by `--for` does not know: it stops at once, or takes the head \

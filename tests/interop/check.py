@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hub
+import init
 import llama_cpp
 import vocab
 from comparisons import convert, evaluate, keep_serving, there_and_back
@@ -38,6 +39,9 @@ def findings(options: argparse.Namespace) -> Iterator[Finding]:
         # Of the foreign layouts, vLLM counts the layers of this one as everybody does.
         exported = options.work / "exported" / "eagle"
         yield keep_serving(FIXTURES, "as eagle", exported, options.work / "served" / "as-eagle")
+    if "init" not in options.skip:
+        serving = "serve" not in options.skip
+        yield from init.findings(options.binary, FIXTURES, options.work / "init", serving)
     if "hub" not in options.skip:
         server = options.binary.parent / "examples" / "hub"
         yield from hub.findings(server, options.binary, options.work / "hub", options.verifier_bytes)
@@ -78,7 +82,7 @@ def main() -> int:
     parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "speculators")
     parser.add_argument("--work", type=Path, default=ROOT / "target" / "interop")
     parser.add_argument("--pairs", nargs="*", default=list(PAIRS), choices=list(PAIRS), metavar="NAME")
-    parser.add_argument("--skip", nargs="*", default=[], choices=["vocab", "convert", "serve", "hub", "evaluate"], metavar="CHECK")
+    parser.add_argument("--skip", nargs="*", default=[], choices=["vocab", "init", "convert", "serve", "hub", "evaluate"], metavar="CHECK")
     parser.add_argument("--verifier-bytes", type=int, default=2 << 30, metavar="N", help="size of the sharded verifier")
     parser.add_argument("--llama-cpp", type=Path, metavar="DIRECTORY", help="sources of llama.cpp, built in `build`")
     options = parser.parse_args()
