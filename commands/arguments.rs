@@ -8,11 +8,13 @@ use crate::diff::DiffArguments;
 use crate::doctor::DoctorArguments;
 use crate::eval::EvalArguments;
 use crate::explain::ExplainArguments;
+use crate::init::InitArguments;
 use crate::inspect::InspectArguments;
 use crate::pull::PullArguments;
 use crate::push::PushArguments;
 use crate::stitch_mtp::StitchMtpArguments;
 use crate::validate::ValidateArguments;
+use crate::vocab::VocabArguments;
 
 /// Convert, validate and evaluate speculative-decoding heads
 ///
@@ -89,12 +91,14 @@ pub enum Format {
 pub enum Command {
     Pull(PullArguments),
     Push(PushArguments),
+    Init(Box<InitArguments>),
     Convert(ConvertArguments),
     StitchMtp(StitchMtpArguments),
     Validate(ValidateArguments),
     Inspect(InspectArguments),
     Diff(DiffArguments),
     Eval(EvalArguments),
+    Vocab(VocabArguments),
     Doctor(DoctorArguments),
     Explain(ExplainArguments),
     Completions(CompletionsArguments),

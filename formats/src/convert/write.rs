@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
+use super::row::{Content, Sources};
 use super::{ConvertReport, Plan, Row, config, gguf, output, provenance, survey};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::gguf::{Header, Metadata};
@@ -21,7 +22,7 @@ use crate::{Checkpoint, Result, codes, header};
 const CHUNK: usize = 4 << 20;
 
 /// Told the bytes done and the bytes in all; may break off.
-type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
+pub(crate) type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
 
 impl Plan {
     /// Writes the output. `progress` is told the bytes done and the bytes in all.
@@ -90,7 +91,7 @@ impl Plan {
         progress: Progress<'_>,
     ) -> Result<(u64, Map<String, Value>, Vec<Diagnostic>)> {
         let path = directory.join("model.safetensors");
-        let header = self.header();
+        let header = file_header(&self.rows);
         self.with_survey(|| self.write_tensors(&path, &header, |_| &[], progress))
     }
 
@@ -165,51 +166,19 @@ impl Plan {
         padding: impl Fn(u64) -> &'static [u8],
         progress: Progress<'_>,
     ) -> Result<u64> {
-        let total = self.total_bytes();
-        let sources = self.sources();
-        let (mut done, mut padded, mut stopped) = (0, 0, false);
-        let mut write = || -> std::io::Result<()> {
-            let mut file = fs_err::File::create_new(path)?;
-            file.write_all(header)?;
-            for row in &self.rows {
-                sources.write(row, CHUNK, &mut file, &mut |length| {
-                    done += length as u64;
-                    stopped = progress(done, total).is_break();
-                    if stopped {
-                        return Err(std::io::Error::other("interrupted"));
-                    }
-                    Ok(())
-                })?;
-                let zeros = padding(row.bytes);
-                file.write_all(zeros)?;
-                padded += zeros.len() as u64;
-            }
-            Ok(())
+        let file = NewFile {
+            path,
+            header,
+            rows: &self.rows,
+            sources: self.sources(),
         };
-        match write() {
-            Ok(()) => Ok(header.len() as u64 + total + padded),
-            Err(_) if stopped => Err(Diagnostic::error(
-                codes::OUTPUT_UNWRITABLE,
-                "the conversion was interrupted",
-            )
-            .at(Place::file(&self.output))
-            .note("nothing was written there")
-            .into()),
-            Err(error) => Err(output::unwritable(&self.output, &error).into()),
-        }
-    }
-
-    /// Length and header: fields in the order of the data.
-    fn header(&self) -> Vec<u8> {
-        let mut metadata = Map::new();
-        metadata.insert("format".to_owned(), json!("pt"));
-        header::encode(
-            metadata,
-            self.rows.iter().map(|row| {
-                let name = row.destination.as_str();
-                (name, row.dtype, row.shape.as_slice(), row.bytes)
-            }),
-        )
+        file.write(padding, progress).map_err(|stop| {
+            let problem = match stop {
+                Stop::Interrupted => interrupted(&self.output, "conversion"),
+                Stop::Failed(error) => output::unwritable(&self.output, &error),
+            };
+            problem.into()
+        })
     }
 
     /// Opens what was written as any reader would, and holds it against the plan.
@@ -240,40 +209,121 @@ impl Plan {
         let differing = self
             .rows
             .par_iter()
-            .find_first(|row| !self.is_written(row, written.checkpoint()));
+            .find_first(|row| !is_written(row, self.sources(), written.checkpoint()));
         match differing {
             Some(row) => Err(differs(format!("`{}`", row.destination)).into()),
             None => Ok(()),
         }
     }
+}
 
-    /// Whether a row is in the output: byte for byte where it was put together here; where it was copied as it stands, at
-    /// places all over it, which is enough to find an offset or a length that is wrong, and nothing else can be.
-    fn is_written(&self, row: &Row, written: &Checkpoint) -> bool {
-        let Some(view) = written
-            .stored(&row.destination)
-            .filter(|view| view.dtype == row.dtype && view.shape == row.shape)
-        else {
-            return false;
-        };
-        if let Some(whole) = self.sources().whole(row) {
-            return whole.len() == view.data.len()
-                && samples(whole.len())
-                    .all(|range| whole.get(range.clone()) == view.data.get(range));
-        }
-        let mut at = 0;
-        let compared = self.sources().stream(row, CHUNK, &mut |bytes| {
-            let end = at + bytes.len();
-            let same = view.data.get(at..end) == Some(bytes);
-            at = end;
-            if same {
-                Ok(())
-            } else {
-                Err(std::io::Error::other("differs"))
+/// S109 for work that was broken off.
+pub(crate) fn interrupted(output: &Path, what: &str) -> Diagnostic {
+    Diagnostic::error(
+        codes::OUTPUT_UNWRITABLE,
+        format!("the {what} was interrupted"),
+    )
+    .at(Place::file(output))
+    .note("nothing was written there")
+}
+
+/// A file of tensors to be written.
+pub(crate) struct NewFile<'a> {
+    pub path: &'a Path,
+    pub header: &'a [u8],
+    pub rows: &'a [Row],
+    pub sources: Sources<'a>,
+}
+
+/// Why a file was not written to its end.
+pub(crate) enum Stop {
+    /// Progress broke it off.
+    Interrupted,
+    /// The operating system did not take it.
+    Failed(std::io::Error),
+}
+
+impl NewFile<'_> {
+    /// Header and tensors, each followed by the padding for its length; gives the size of the file.
+    pub fn write(
+        &self,
+        padding: impl Fn(u64) -> &'static [u8],
+        progress: Progress<'_>,
+    ) -> Result<u64, Stop> {
+        let total: u64 = self.rows.iter().map(|row| row.bytes).sum();
+        let (mut done, mut padded, mut stopped) = (0, 0, false);
+        let mut write = || -> std::io::Result<()> {
+            let mut file = fs_err::File::create_new(self.path)?;
+            file.write_all(self.header)?;
+            for row in self.rows {
+                self.sources.write(row, CHUNK, &mut file, &mut |length| {
+                    done += length as u64;
+                    stopped = progress(done, total).is_break();
+                    if stopped {
+                        return Err(std::io::Error::other("interrupted"));
+                    }
+                    Ok(())
+                })?;
+                let zeros = padding(row.bytes);
+                file.write_all(zeros)?;
+                padded += zeros.len() as u64;
             }
-        });
-        compared.is_ok() && at == view.data.len()
+            Ok(())
+        };
+        match write() {
+            Ok(()) => Ok(self.header.len() as u64 + total + padded),
+            Err(_) if stopped => Err(Stop::Interrupted),
+            Err(error) => Err(Stop::Failed(error)),
+        }
     }
+}
+
+/// Length and header of a safetensors file, with the fields in the order of the data.
+pub(crate) fn file_header(rows: &[Row]) -> Vec<u8> {
+    let mut metadata = Map::new();
+    metadata.insert("format".to_owned(), json!("pt"));
+    let fields = rows.iter().map(|row| {
+        let name = row.destination.as_str();
+        (name, row.dtype, row.shape.as_slice(), row.bytes)
+    });
+    header::encode(metadata, fields)
+}
+
+/// Whether a row is in the output: byte for byte where it was put together here; where it was copied as it stands or can be
+/// made again anywhere, at places all over it, which is enough to find an offset or a length that is wrong, and nothing
+/// else can be.
+pub(crate) fn is_written(row: &Row, sources: Sources<'_>, written: &Checkpoint) -> bool {
+    let Some(view) = written
+        .stored(&row.destination)
+        .filter(|view| view.dtype == row.dtype && view.shape == row.shape)
+    else {
+        return false;
+    };
+    if let Some(whole) = sources.whole(row) {
+        return whole.len() == view.data.len()
+            && samples(whole.len()).all(|range| whole.get(range.clone()) == view.data.get(range));
+    }
+    if let Content::Random(fill) = &row.content {
+        let width = row.dtype.bitsize() / 8;
+        return view.data.len() as u64 == row.bytes
+            && samples(view.data.len()).all(|range| {
+                let elements = range.start / width..range.end.div_ceil(width);
+                let part = fill.bytes(row.dtype, elements.clone());
+                view.data.get(elements.start * width..elements.end * width) == Some(part.as_slice())
+            });
+    }
+    let mut at = 0;
+    let compared = sources.stream(row, CHUNK, &mut |bytes| {
+        let end = at + bytes.len();
+        let same = view.data.get(at..end) == Some(bytes);
+        at = end;
+        if same {
+            Ok(())
+        } else {
+            Err(std::io::Error::other("differs"))
+        }
+    });
+    compared.is_ok() && at == view.data.len()
 }
 
 /// Ranges all over a tensor, its beginning and end among them; short tensors as a whole.
