@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         Command::Inspect(command) => inspect::run(command, &session),
         Command::Diff(command) => diff::run(command, &session),
         Command::Eval(command) => eval::run(command, &session),
-        Command::Vocab(command) => vocab::run(&command, &session),
+        Command::Vocab(command) => vocab::run(command, &session),
         Command::Doctor(command) => doctor::run(&command, &session),
         Command::Explain(command) => explain::run(&command, &session),
         Command::Completions(command) => completions::run(&command, &session),

@@ -12,6 +12,7 @@ use speculators_formats::{Diagnostic, Place, codes};
 
 use crate::arguments::Format;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::models::{self, Need};
 use crate::progress;
 use crate::session::Session;
 
@@ -104,8 +105,11 @@ pub enum Which {
 }
 
 /// Runs the command.
-pub fn run(arguments: &VocabArguments, session: &Session) -> Outcome {
-    vocab(arguments, session).map_err(|failure| session.report_trouble(arguments.format, failure))
+pub fn run(mut arguments: VocabArguments, session: &Session) -> Outcome {
+    let format = arguments.format;
+    models::localize_some(&mut arguments.verifier, Need::Config, session)
+        .and_then(|()| vocab(&arguments, session))
+        .map_err(|failure| session.report_trouble(format, failure))
 }
 
 fn vocab(arguments: &VocabArguments, session: &Session) -> Outcome {
@@ -147,7 +151,13 @@ fn vocab(arguments: &VocabArguments, session: &Session) -> Outcome {
         counts.add(&more).map_err(placed)?;
     }
     if counts.total() == 0 {
-        return Err(empty(counting.as_ref()).into());
+        let mut found = vec![empty(counting.as_ref())];
+        found.extend(
+            counting
+                .map(|counting| counting.warnings)
+                .unwrap_or_default(),
+        );
+        return Err(found.into());
     }
     let built = match arguments.draft_vocab_size {
         Some(draft) => Some(build(&counts, draft, &forced.ids)?),

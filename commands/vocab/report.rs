@@ -6,7 +6,7 @@ use serde::Serialize;
 use speculators::text::{Counted, Lines, SourceRead, TextModel};
 use speculators_formats::Diagnostic;
 use speculators_formats::digest::Running;
-use speculators_formats::vocabulary::{BuiltMap, Exchange, TokenCounts};
+use speculators_formats::vocabulary::{BuiltMap, TokenCounts};
 
 use super::VocabArguments;
 use super::forced::Forced;
@@ -102,9 +102,24 @@ pub struct MapReport {
     /// Tokens that are in whatever their count.
     pub forced: Vec<u32>,
     /// Tokens that are in only for that, and what had to go.
-    pub exchanged: Vec<Exchange>,
+    pub exchanged: Vec<Exchanged>,
     /// Digest of the map, as it is in `d2t-<draft tokens>.npy`.
     pub d2t_blake3: String,
+}
+
+/// A token that is in by force, and the one that had to go.
+#[derive(Debug, Serialize)]
+pub struct Exchanged {
+    /// Id of the token that is in.
+    pub included: u32,
+    /// How it is written, where the tokenizer is there.
+    pub included_text: Option<String>,
+    /// Id of the token that is not.
+    pub displaced: u32,
+    /// How that is written.
+    pub displaced_text: Option<String>,
+    /// How often it occurs.
+    pub displaced_count: u64,
 }
 
 impl Report {
@@ -126,6 +141,7 @@ impl Report {
         sizes.sort_unstable();
         sizes.dedup();
         let covered = counts.covered(&sizes);
+        let text = |id: u32| model.map(|model| model.tokenizer.piece(id));
         let coverage = sizes.into_iter().zip(covered);
         Report {
             schema: "speculators.vocab/1",
@@ -156,7 +172,17 @@ impl Report {
                     share: share(covered, total),
                     padding: built.padding.len(),
                     forced: forced.ids.clone(),
-                    exchanged: built.exchanged.clone(),
+                    exchanged: built
+                        .exchanged
+                        .iter()
+                        .map(|exchange| Exchanged {
+                            included: exchange.included,
+                            included_text: text(exchange.included),
+                            displaced: exchange.displaced,
+                            displaced_text: text(exchange.displaced),
+                            displaced_count: exchange.displaced_count,
+                        })
+                        .collect(),
                     d2t_blake3: digest(&built.map.d2t_npy()),
                 }
             }),
@@ -190,14 +216,10 @@ fn special_tokens(
     ids.extend(forced.eos.iter().chain(&forced.chat).chain(&forced.ids));
     ids.sort_unstable();
     ids.dedup();
-    let text = |id: u32| match added.iter().find(|token| token.id == id) {
-        Some(token) => Some(token.text.clone()),
-        None => model.map(|model| model.tokenizer.piece(id)),
-    };
     ids.into_iter()
         .map(|id| SpecialToken {
             id,
-            text: text(id),
+            text: model.map(|model| model.tokenizer.piece(id)),
             eos: forced.eos.contains(&id),
             chat: forced.chat.contains(&id),
             count: counts.get(id),

@@ -148,7 +148,7 @@ impl Refusal {
             )
             .note(sent)
             .help("set `HF_TOKEN` to a valid token of a user with access"),
-            (409 | 412 | 413 | 422, _) => {
+            (400 | 409 | 412 | 413 | 422, _) => {
                 Diagnostic::error(codes::HUB_UPLOAD, format!("the Hub refuses {what}"))
             }
             (429, _) => Diagnostic::error(

@@ -10,6 +10,7 @@ from pathlib import Path
 import hub
 import init
 import llama_cpp
+import vocab
 from comparisons import convert, evaluate, keep_serving, there_and_back
 from finding import Finding
 from pairs import FIXTURES, PAIRS, make_pair
@@ -22,6 +23,8 @@ EXPORTED = ["eagle", "specforge", "sglang", "gguf"]
 
 def findings(options: argparse.Namespace) -> Iterator[Finding]:
     converted = options.work / "converted"
+    if "vocab" not in options.skip:
+        yield from vocab.findings(options.binary, options.work / "vocab")
     if "convert" not in options.skip:
         for layout in CONVERTED:
             yield convert(options.binary, FIXTURES, layout, converted / layout)
@@ -79,7 +82,7 @@ def main() -> int:
     parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "speculators")
     parser.add_argument("--work", type=Path, default=ROOT / "target" / "interop")
     parser.add_argument("--pairs", nargs="*", default=list(PAIRS), choices=list(PAIRS), metavar="NAME")
-    parser.add_argument("--skip", nargs="*", default=[], choices=["convert", "serve", "hub", "evaluate", "init"], metavar="CHECK")
+    parser.add_argument("--skip", nargs="*", default=[], choices=["vocab", "convert", "init", "serve", "hub", "evaluate"], metavar="CHECK")
     parser.add_argument("--verifier-bytes", type=int, default=2 << 30, metavar="N", help="size of the sharded verifier")
     parser.add_argument("--llama-cpp", type=Path, metavar="DIRECTORY", help="sources of llama.cpp, built in `build`")
     options = parser.parse_args()

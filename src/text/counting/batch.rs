@@ -82,16 +82,17 @@ impl Work<'_> {
             ))
             .into());
         };
-        if bytes.trim_ascii().is_empty() {
+        let bytes = bytes.trim_ascii_end();
+        if bytes.is_empty() {
             return Ok(());
         }
-        let line = parse(bytes)?;
+        let body = parse(bytes)?;
         if check {
             return Ok(());
         }
         let (begin, all) = (tokens.len(), self.options.counted == Counted::All);
         let limit = self.options.seq_length.unwrap_or(usize::MAX);
-        match line.body {
+        match body {
             Body::Tokens { ids, mask: None } => {
                 lines.unmasked += 1;
                 tokens.extend(ids.into_iter().take(limit));

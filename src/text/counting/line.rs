@@ -9,13 +9,7 @@ use speculators_formats::{Diagnostic, Place};
 
 use crate::text::Message;
 
-/// What a line holds.
-#[derive(Debug)]
-pub(super) struct Line {
-    pub body: Body,
-}
-
-/// What is to be counted of it.
+/// What is to be counted of a line.
 #[derive(Debug)]
 pub(super) enum Body {
     Text(String),
@@ -78,7 +72,7 @@ struct Keys<'a> {
 }
 
 /// Parses a line.
-pub(super) fn parse(line: &[u8]) -> Result<Line, Problem> {
+pub(super) fn parse(line: &[u8]) -> Result<Body, Problem> {
     let text = std::str::from_utf8(line).map_err(|error| Problem {
         column: error.valid_up_to() + 1,
         ..Problem::new("the line is not UTF-8")
@@ -97,36 +91,31 @@ pub(super) fn parse(line: &[u8]) -> Result<Line, Problem> {
             "the line has a `loss_mask`, but no `input_ids`",
         ));
     }
-    let body = match (keys.text, keys.messages, keys.conversations) {
-        (Some(value), None, None) => Body::Text(read(text, "text", value)?),
+    match (keys.text, keys.messages, keys.conversations) {
+        (Some(value), None, None) => Ok(Body::Text(read(text, "text", value)?)),
         (None, Some(value), None) => {
             let messages: Vec<Message> = read(text, "messages", value)?;
-            Body::Conversation(conversation(text, &keys, "messages", messages)?)
+            conversation(text, &keys, "messages", messages)
         }
         (None, None, Some(value)) => {
             let turns: Vec<Message> = read(text, "conversations", value)?;
-            Body::Conversation(conversation(text, &keys, "conversations", turns)?)
+            conversation(text, &keys, "conversations", turns)
         }
-        (None, None, None) => {
-            return Err(Problem {
-                notes: vec![WANTED.to_owned()],
-                ..Problem::new("the line has nothing to count")
-            });
-        }
-        _ => {
-            return Err(Problem {
-                notes: vec![WANTED.to_owned()],
-                ..Problem::new("the line says twice what is to be counted")
-            });
-        }
-    };
-    Ok(Line { body })
+        (None, None, None) => Err(Problem {
+            notes: vec![WANTED.to_owned()],
+            ..Problem::new("the line has nothing to count")
+        }),
+        _ => Err(Problem {
+            notes: vec![WANTED.to_owned()],
+            ..Problem::new("the line says twice what is to be counted")
+        }),
+    }
 }
 
 const WANTED: &str =
     "exactly one of `text`, `messages`, `conversations` and `input_ids` is expected";
 
-fn tokens(line: &str, ids: &RawValue, mask: Option<&RawValue>) -> Result<Line, Problem> {
+fn tokens(line: &str, ids: &RawValue, mask: Option<&RawValue>) -> Result<Body, Problem> {
     let ids: Vec<u32> = read(line, "input_ids", ids)?;
     let mask: Option<Vec<Mask>> = match mask {
         Some(mask) => Some(read(line, "loss_mask", mask)?),
@@ -140,9 +129,7 @@ fn tokens(line: &str, ids: &RawValue, mask: Option<&RawValue>) -> Result<Line, P
         )));
     }
     let mask = mask.map(|mask| mask.into_iter().map(|Mask(counted)| counted).collect());
-    Ok(Line {
-        body: Body::Tokens { ids, mask },
-    })
+    Ok(Body::Tokens { ids, mask })
 }
 
 /// What stands under a key, with the column where it is something else.
@@ -200,7 +187,7 @@ fn conversation(
     keys: &Keys<'_>,
     key: &str,
     turns: Vec<Message>,
-) -> Result<Conversation, Problem> {
+) -> Result<Body, Problem> {
     let mut unknown_roles = 0;
     let mut messages = Vec::with_capacity(turns.len());
     for (index, turn) in turns.into_iter().enumerate() {
@@ -248,12 +235,12 @@ fn conversation(
         Some(variables) => read(line, "chat_template_kwargs", variables)?,
         None => Map::new(),
     };
-    Ok(Conversation {
+    Ok(Body::Conversation(Conversation {
         messages,
         tools,
         variables,
         unknown_roles,
-    })
+    }))
 }
 
 /// `{"from": "human", "value": …}` as `{"role": "user", "content": …}`, and whether the role is one that is known.

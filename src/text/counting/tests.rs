@@ -324,3 +324,18 @@ fn the_user_can_stop_it() {
     );
     assert!(matches!(stopped, Err(Error::Interrupted)));
 }
+
+#[test]
+fn arguments_of_tool_calls_reach_the_template_as_the_object_they_are() {
+    let template = "{% for m in messages %}{{ m.content }}{% for call in m.tool_calls or [] %}{{ call.function.arguments.city }}{% endfor %}{% endfor %}";
+    let (_directory, model) = verifier_with(template);
+    let function = json!({"name": "weather", "arguments": "{\"city\": \"Riga\"}"});
+    let line = json!({"conversations": [
+        {"from": "human", "value": "Rain?"},
+        {"from": "gpt", "value": null, "tool_calls": [{"function": function}]}]});
+    let found = counted(&[line], &model, &OPTIONS);
+    assert_eq!(
+        found.counts,
+        of(&model.tokenizer.encode("Riga", false).unwrap())
+    );
+}
