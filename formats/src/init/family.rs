@@ -186,6 +186,66 @@ const FAMILIES: &[Family] = &[
         ..USUAL
     },
     Family {
+        name: "smollm3",
+        num_key_value_heads: Some(4),
+        max_position_embeddings: 32_768,
+        rms_norm_eps: 1e-6,
+        rope_theta: 2_000_000.0,
+        ..USUAL
+    },
+    Family {
+        name: "phimoe",
+        num_key_value_heads: Some(8),
+        max_position_embeddings: 131_072,
+        rms_norm_eps: 1e-5,
+        rope_theta: 1_000_000.0,
+        ..USUAL
+    },
+    Family {
+        name: "glm4_moe",
+        num_key_value_heads: Some(8),
+        max_position_embeddings: 131_072,
+        rms_norm_eps: 1e-5,
+        rope_theta: 10_000.0,
+        partial_rotary_factor: Some(0.5),
+        ..USUAL
+    },
+    Family {
+        name: "llama4_text",
+        num_key_value_heads: Some(8),
+        head_dim: HeadDim::Fixed(128),
+        max_position_embeddings: 131_072,
+        rms_norm_eps: 1e-5,
+        rope_theta: 500_000.0,
+        ..USUAL
+    },
+    Family {
+        name: "minimax_m2",
+        num_key_value_heads: Some(8),
+        head_dim: HeadDim::Fixed(128),
+        max_position_embeddings: 196_608,
+        rms_norm_eps: 1e-6,
+        rope_theta: 5_000_000.0,
+        ..USUAL
+    },
+    Family {
+        name: "ernie4_5",
+        num_key_value_heads: Some(2),
+        head_dim: HeadDim::Fixed(128),
+        max_position_embeddings: 131_072,
+        rms_norm_eps: 1e-5,
+        rope_theta: 500_000.0,
+        ..USUAL
+    },
+    Family {
+        name: "ernie4_5_moe",
+        num_key_value_heads: Some(4),
+        max_position_embeddings: 131_072,
+        rms_norm_eps: 1e-5,
+        rope_theta: 500_000.0,
+        ..USUAL
+    },
+    Family {
         name: "deepseek_v3",
         head_dim: HeadDim::Key("qk_rope_head_dim"),
         max_position_embeddings: 4096,
