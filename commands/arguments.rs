@@ -90,7 +90,7 @@ pub enum Format {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Pull(PullArguments),
-    Push(PushArguments),
+    Vocab(VocabArguments),
     Init(Box<InitArguments>),
     Convert(ConvertArguments),
     StitchMtp(StitchMtpArguments),
@@ -98,7 +98,7 @@ pub enum Command {
     Inspect(InspectArguments),
     Diff(DiffArguments),
     Eval(EvalArguments),
-    Vocab(VocabArguments),
+    Push(PushArguments),
     Doctor(DoctorArguments),
     Explain(ExplainArguments),
     Completions(CompletionsArguments),

@@ -33,7 +33,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('pull', 'pull', [CompletionResultType]::ParameterValue, 'Fetch a verifier or a head from the Hub')
-            [CompletionResult]::new('push', 'push', [CompletionResultType]::ParameterValue, 'Put a checkpoint on the Hub, with a model card')
+            [CompletionResult]::new('vocab', 'vocab', [CompletionResultType]::ParameterValue, 'Count tokens, and choose the draft vocabulary of a head by them')
             [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'Start a new head for a verifier')
             [CompletionResult]::new('convert', 'convert', [CompletionResultType]::ParameterValue, 'Rewrite a head in the layout that vLLM serves, or in another')
             [CompletionResult]::new('stitch-mtp', 'stitch-mtp', [CompletionResultType]::ParameterValue, 'Put a finetuned MTP head back into its verifier')
@@ -41,7 +41,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what is in a checkpoint')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Show what differs between two checkpoints')
             [CompletionResult]::new('eval', 'eval', [CompletionResultType]::ParameterValue, 'Measure acceptance and latency of a head, offline')
-            [CompletionResult]::new('vocab', 'vocab', [CompletionResultType]::ParameterValue, 'Count tokens, and choose the draft vocabulary of a head by them')
+            [CompletionResult]::new('push', 'push', [CompletionResultType]::ParameterValue, 'Put a checkpoint on the Hub, with a model card')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Show what this machine offers')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Explain a diagnostic code')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print shell completions, or write them and the man pages')
@@ -68,16 +68,23 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
-        'speculators;push' {
-            [CompletionResult]::new('--verifier', '--verifier', [CompletionResultType]::ParameterName, 'Verifier to validate it with, a directory or a repository')
-            [CompletionResult]::new('--eval', '--eval', [CompletionResultType]::ParameterName, 'Report of `eval --format json` for the card [default: the one that lies beside the checkpoint]')
-            [CompletionResult]::new('--revision', '--revision', [CompletionResultType]::ParameterName, 'Branch')
-            [CompletionResult]::new('--message', '--message', [CompletionResultType]::ParameterName, 'What the commit says')
+        'speculators;vocab' {
+            [CompletionResult]::new('--verifier', '--verifier', [CompletionResultType]::ParameterName, 'Directory of the verifier: config, tokenizer, chat template; its weights are not read')
+            [CompletionResult]::new('--token-freq', '--token-freq', [CompletionResultType]::ParameterName, 'Counts that are there already, instead of data: `.npy`, `.safetensors`, `.json`, or `token_freq.pt` of the Python package')
+            [CompletionResult]::new('--merge', '--merge', [CompletionResultType]::ParameterName, 'Counts to be added, in any of the forms of `--token-freq`')
+            [CompletionResult]::new('--vocab-size', '--vocab-size', [CompletionResultType]::ParameterName, 'Tokens of the verifier, where neither it nor the counts say')
+            [CompletionResult]::new('--draft-vocab-size', '--draft-vocab-size', [CompletionResultType]::ParameterName, 'Tokens of the draft vocabulary')
+            [CompletionResult]::new('--force-include', '--force-include', [CompletionResultType]::ParameterName, 'Tokens to be in the map whatever their count: ids, `eos` for those that end a text, `chat` for those of the chat template, `none` [default: eos,chat]')
+            [CompletionResult]::new('--count', '--count', [CompletionResultType]::ParameterName, 'Which tokens of conversations, and of ids with a loss mask, are counted')
+            [CompletionResult]::new('--seq-length', '--seq-length', [CompletionResultType]::ParameterName, 'Look only at the first tokens of each sequence, as training does')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Worker threads [default: one per core]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Where to write counts and map; the directory may hold other files [default: nothing is written]')
+            [CompletionResult]::new('--output-path', '--output-path', [CompletionResultType]::ParameterName, 'Where to write counts and map; the directory may hold other files [default: nothing is written]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the report')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
-            [CompletionResult]::new('--private', '--private', [CompletionResultType]::ParameterName, 'Make the repository a private one, if it does not exist yet')
-            [CompletionResult]::new('--create-pr', '--create-pr', [CompletionResultType]::ParameterName, 'Open a pull request instead of writing to the branch')
-            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show the card and the files, and upload nothing')
+            [CompletionResult]::new('--no-force-include', '--no-force-include', [CompletionResultType]::ParameterName, 'Include no token but for its count, as the Python package does')
+            [CompletionResult]::new('--skip-invalid', '--skip-invalid', [CompletionResultType]::ParameterName, 'Leave out lines that cannot be used, and say how many there were')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace files of the output that exist')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
@@ -267,23 +274,16 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
-        'speculators;vocab' {
-            [CompletionResult]::new('--verifier', '--verifier', [CompletionResultType]::ParameterName, 'Directory of the verifier: config, tokenizer, chat template; its weights are not read')
-            [CompletionResult]::new('--token-freq', '--token-freq', [CompletionResultType]::ParameterName, 'Counts that are there already, instead of data: `.npy`, `.safetensors`, `.json`, or `token_freq.pt` of the Python package')
-            [CompletionResult]::new('--merge', '--merge', [CompletionResultType]::ParameterName, 'Counts to be added, in any of the forms of `--token-freq`')
-            [CompletionResult]::new('--vocab-size', '--vocab-size', [CompletionResultType]::ParameterName, 'Tokens of the verifier, where neither it nor the counts say')
-            [CompletionResult]::new('--draft-vocab-size', '--draft-vocab-size', [CompletionResultType]::ParameterName, 'Tokens of the draft vocabulary')
-            [CompletionResult]::new('--force-include', '--force-include', [CompletionResultType]::ParameterName, 'Tokens to be in the map whatever their count: ids, `eos` for those that end a text, `chat` for those of the chat template, `none` [default: eos,chat]')
-            [CompletionResult]::new('--count', '--count', [CompletionResultType]::ParameterName, 'Which tokens of conversations, and of ids with a loss mask, are counted')
-            [CompletionResult]::new('--seq-length', '--seq-length', [CompletionResultType]::ParameterName, 'Look only at the first tokens of each sequence, as training does')
-            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Worker threads [default: one per core]')
-            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Where to write counts and map; the directory may hold other files [default: nothing is written]')
-            [CompletionResult]::new('--output-path', '--output-path', [CompletionResultType]::ParameterName, 'Where to write counts and map; the directory may hold other files [default: nothing is written]')
+        'speculators;push' {
+            [CompletionResult]::new('--verifier', '--verifier', [CompletionResultType]::ParameterName, 'Verifier to validate it with, a directory or a repository')
+            [CompletionResult]::new('--eval', '--eval', [CompletionResultType]::ParameterName, 'Report of `eval --format json` for the card [default: the one that lies beside the checkpoint]')
+            [CompletionResult]::new('--revision', '--revision', [CompletionResultType]::ParameterName, 'Branch')
+            [CompletionResult]::new('--message', '--message', [CompletionResultType]::ParameterName, 'What the commit says')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the report')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
-            [CompletionResult]::new('--no-force-include', '--no-force-include', [CompletionResultType]::ParameterName, 'Include no token but for its count, as the Python package does')
-            [CompletionResult]::new('--skip-invalid', '--skip-invalid', [CompletionResultType]::ParameterName, 'Leave out lines that cannot be used, and say how many there were')
-            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace files of the output that exist')
+            [CompletionResult]::new('--private', '--private', [CompletionResultType]::ParameterName, 'Make the repository a private one, if it does not exist yet')
+            [CompletionResult]::new('--create-pr', '--create-pr', [CompletionResultType]::ParameterName, 'Open a pull request instead of writing to the branch')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show the card and the files, and upload nothing')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
@@ -336,7 +336,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
         }
         'speculators;help' {
             [CompletionResult]::new('pull', 'pull', [CompletionResultType]::ParameterValue, 'Fetch a verifier or a head from the Hub')
-            [CompletionResult]::new('push', 'push', [CompletionResultType]::ParameterValue, 'Put a checkpoint on the Hub, with a model card')
+            [CompletionResult]::new('vocab', 'vocab', [CompletionResultType]::ParameterValue, 'Count tokens, and choose the draft vocabulary of a head by them')
             [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'Start a new head for a verifier')
             [CompletionResult]::new('convert', 'convert', [CompletionResultType]::ParameterValue, 'Rewrite a head in the layout that vLLM serves, or in another')
             [CompletionResult]::new('stitch-mtp', 'stitch-mtp', [CompletionResultType]::ParameterValue, 'Put a finetuned MTP head back into its verifier')
@@ -344,7 +344,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what is in a checkpoint')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Show what differs between two checkpoints')
             [CompletionResult]::new('eval', 'eval', [CompletionResultType]::ParameterValue, 'Measure acceptance and latency of a head, offline')
-            [CompletionResult]::new('vocab', 'vocab', [CompletionResultType]::ParameterValue, 'Count tokens, and choose the draft vocabulary of a head by them')
+            [CompletionResult]::new('push', 'push', [CompletionResultType]::ParameterValue, 'Put a checkpoint on the Hub, with a model card')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Show what this machine offers')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Explain a diagnostic code')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print shell completions, or write them and the man pages')
@@ -354,7 +354,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
         'speculators;help;pull' {
             break
         }
-        'speculators;help;push' {
+        'speculators;help;vocab' {
             break
         }
         'speculators;help;init' {
@@ -378,7 +378,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
         'speculators;help;eval' {
             break
         }
-        'speculators;help;vocab' {
+        'speculators;help;push' {
             break
         }
         'speculators;help;doctor' {

@@ -107,7 +107,7 @@ _speculators() {
 
     case "${cmd}" in
         speculators)
-            opts="-q -v -h -V --quiet --verbose --color --no-progress --offline --help --version pull push init convert stitch-mtp validate inspect diff eval vocab doctor explain completions help"
+            opts="-q -v -h -V --quiet --verbose --color --no-progress --offline --help --version pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -393,7 +393,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__help)
-            opts="pull push init convert stitch-mtp validate inspect diff eval vocab doctor explain completions help"
+            opts="pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

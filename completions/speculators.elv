@@ -30,7 +30,7 @@ set edit:completion:arg-completer[speculators] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
             cand pull 'Fetch a verifier or a head from the Hub'
-            cand push 'Put a checkpoint on the Hub, with a model card'
+            cand vocab 'Count tokens, and choose the draft vocabulary of a head by them'
             cand init 'Start a new head for a verifier'
             cand convert 'Rewrite a head in the layout that vLLM serves, or in another'
             cand stitch-mtp 'Put a finetuned MTP head back into its verifier'
@@ -38,7 +38,7 @@ set edit:completion:arg-completer[speculators] = {|@words|
             cand inspect 'Show what is in a checkpoint'
             cand diff 'Show what differs between two checkpoints'
             cand eval 'Measure acceptance and latency of a head, offline'
-            cand vocab 'Count tokens, and choose the draft vocabulary of a head by them'
+            cand push 'Put a checkpoint on the Hub, with a model card'
             cand doctor 'Show what this machine offers'
             cand explain 'Explain a diagnostic code'
             cand completions 'Print shell completions, or write them and the man pages'
@@ -63,16 +63,23 @@ set edit:completion:arg-completer[speculators] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
-        &'speculators;push'= {
-            cand --verifier 'Verifier to validate it with, a directory or a repository'
-            cand --eval 'Report of `eval --format json` for the card [default: the one that lies beside the checkpoint]'
-            cand --revision 'Branch'
-            cand --message 'What the commit says'
+        &'speculators;vocab'= {
+            cand --verifier 'Directory of the verifier: config, tokenizer, chat template; its weights are not read'
+            cand --token-freq 'Counts that are there already, instead of data: `.npy`, `.safetensors`, `.json`, or `token_freq.pt` of the Python package'
+            cand --merge 'Counts to be added, in any of the forms of `--token-freq`'
+            cand --vocab-size 'Tokens of the verifier, where neither it nor the counts say'
+            cand --draft-vocab-size 'Tokens of the draft vocabulary'
+            cand --force-include 'Tokens to be in the map whatever their count: ids, `eos` for those that end a text, `chat` for those of the chat template, `none` [default: eos,chat]'
+            cand --count 'Which tokens of conversations, and of ids with a loss mask, are counted'
+            cand --seq-length 'Look only at the first tokens of each sequence, as training does'
+            cand --threads 'Worker threads [default: one per core]'
+            cand -o 'Where to write counts and map; the directory may hold other files [default: nothing is written]'
+            cand --output-path 'Where to write counts and map; the directory may hold other files [default: nothing is written]'
             cand --format 'Form of the report'
             cand --color 'When to use colors'
-            cand --private 'Make the repository a private one, if it does not exist yet'
-            cand --create-pr 'Open a pull request instead of writing to the branch'
-            cand --dry-run 'Show the card and the files, and upload nothing'
+            cand --no-force-include 'Include no token but for its count, as the Python package does'
+            cand --skip-invalid 'Leave out lines that cannot be used, and say how many there were'
+            cand --force 'Replace files of the output that exist'
             cand -q 'Say less; twice silences warnings too'
             cand --quiet 'Say less; twice silences warnings too'
             cand -v 'Say more'
@@ -254,23 +261,16 @@ set edit:completion:arg-completer[speculators] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
-        &'speculators;vocab'= {
-            cand --verifier 'Directory of the verifier: config, tokenizer, chat template; its weights are not read'
-            cand --token-freq 'Counts that are there already, instead of data: `.npy`, `.safetensors`, `.json`, or `token_freq.pt` of the Python package'
-            cand --merge 'Counts to be added, in any of the forms of `--token-freq`'
-            cand --vocab-size 'Tokens of the verifier, where neither it nor the counts say'
-            cand --draft-vocab-size 'Tokens of the draft vocabulary'
-            cand --force-include 'Tokens to be in the map whatever their count: ids, `eos` for those that end a text, `chat` for those of the chat template, `none` [default: eos,chat]'
-            cand --count 'Which tokens of conversations, and of ids with a loss mask, are counted'
-            cand --seq-length 'Look only at the first tokens of each sequence, as training does'
-            cand --threads 'Worker threads [default: one per core]'
-            cand -o 'Where to write counts and map; the directory may hold other files [default: nothing is written]'
-            cand --output-path 'Where to write counts and map; the directory may hold other files [default: nothing is written]'
+        &'speculators;push'= {
+            cand --verifier 'Verifier to validate it with, a directory or a repository'
+            cand --eval 'Report of `eval --format json` for the card [default: the one that lies beside the checkpoint]'
+            cand --revision 'Branch'
+            cand --message 'What the commit says'
             cand --format 'Form of the report'
             cand --color 'When to use colors'
-            cand --no-force-include 'Include no token but for its count, as the Python package does'
-            cand --skip-invalid 'Leave out lines that cannot be used, and say how many there were'
-            cand --force 'Replace files of the output that exist'
+            cand --private 'Make the repository a private one, if it does not exist yet'
+            cand --create-pr 'Open a pull request instead of writing to the branch'
+            cand --dry-run 'Show the card and the files, and upload nothing'
             cand -q 'Say less; twice silences warnings too'
             cand --quiet 'Say less; twice silences warnings too'
             cand -v 'Say more'
@@ -319,7 +319,7 @@ set edit:completion:arg-completer[speculators] = {|@words|
         }
         &'speculators;help'= {
             cand pull 'Fetch a verifier or a head from the Hub'
-            cand push 'Put a checkpoint on the Hub, with a model card'
+            cand vocab 'Count tokens, and choose the draft vocabulary of a head by them'
             cand init 'Start a new head for a verifier'
             cand convert 'Rewrite a head in the layout that vLLM serves, or in another'
             cand stitch-mtp 'Put a finetuned MTP head back into its verifier'
@@ -327,7 +327,7 @@ set edit:completion:arg-completer[speculators] = {|@words|
             cand inspect 'Show what is in a checkpoint'
             cand diff 'Show what differs between two checkpoints'
             cand eval 'Measure acceptance and latency of a head, offline'
-            cand vocab 'Count tokens, and choose the draft vocabulary of a head by them'
+            cand push 'Put a checkpoint on the Hub, with a model card'
             cand doctor 'Show what this machine offers'
             cand explain 'Explain a diagnostic code'
             cand completions 'Print shell completions, or write them and the man pages'
@@ -335,7 +335,7 @@ set edit:completion:arg-completer[speculators] = {|@words|
         }
         &'speculators;help;pull'= {
         }
-        &'speculators;help;push'= {
+        &'speculators;help;vocab'= {
         }
         &'speculators;help;init'= {
         }
@@ -351,7 +351,7 @@ set edit:completion:arg-completer[speculators] = {|@words|
         }
         &'speculators;help;eval'= {
         }
-        &'speculators;help;vocab'= {
+        &'speculators;help;push'= {
         }
         &'speculators;help;doctor'= {
         }

@@ -34,7 +34,7 @@ complete -c speculators -n "__fish_speculators_needs_command" -l offline -d 'Do 
 complete -c speculators -n "__fish_speculators_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c speculators -n "__fish_speculators_needs_command" -s V -l version -d 'Print version'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "pull" -d 'Fetch a verifier or a head from the Hub'
-complete -c speculators -n "__fish_speculators_needs_command" -f -a "push" -d 'Put a checkpoint on the Hub, with a model card'
+complete -c speculators -n "__fish_speculators_needs_command" -f -a "vocab" -d 'Count tokens, and choose the draft vocabulary of a head by them'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "init" -d 'Start a new head for a verifier'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "convert" -d 'Rewrite a head in the layout that vLLM serves, or in another'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "stitch-mtp" -d 'Put a finetuned MTP head back into its verifier'
@@ -42,7 +42,7 @@ complete -c speculators -n "__fish_speculators_needs_command" -f -a "validate" -
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "inspect" -d 'Show what is in a checkpoint'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "diff" -d 'Show what differs between two checkpoints'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "eval" -d 'Measure acceptance and latency of a head, offline'
-complete -c speculators -n "__fish_speculators_needs_command" -f -a "vocab" -d 'Count tokens, and choose the draft vocabulary of a head by them'
+complete -c speculators -n "__fish_speculators_needs_command" -f -a "push" -d 'Put a checkpoint on the Hub, with a model card'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "doctor" -d 'Show what this machine offers'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "explain" -d 'Explain a diagnostic code'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "completions" -d 'Print shell completions, or write them and the man pages'
@@ -64,23 +64,30 @@ complete -c speculators -n "__fish_speculators_using_subcommand pull" -s v -l ve
 complete -c speculators -n "__fish_speculators_using_subcommand pull" -l no-progress -d 'Draw no progress bars'
 complete -c speculators -n "__fish_speculators_using_subcommand pull" -l offline -d 'Do not ask the Hub; use what its cache holds'
 complete -c speculators -n "__fish_speculators_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c speculators -n "__fish_speculators_using_subcommand push" -l verifier -d 'Verifier to validate it with, a directory or a repository' -r -F
-complete -c speculators -n "__fish_speculators_using_subcommand push" -l eval -d 'Report of `eval --format json` for the card [default: the one that lies beside the checkpoint]' -r -F
-complete -c speculators -n "__fish_speculators_using_subcommand push" -l revision -d 'Branch' -r
-complete -c speculators -n "__fish_speculators_using_subcommand push" -l message -d 'What the commit says' -r
-complete -c speculators -n "__fish_speculators_using_subcommand push" -l format -d 'Form of the report' -r -f -a "text\t'For people'
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l verifier -d 'Directory of the verifier: config, tokenizer, chat template; its weights are not read' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l token-freq -d 'Counts that are there already, instead of data: `.npy`, `.safetensors`, `.json`, or `token_freq.pt` of the Python package' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l merge -d 'Counts to be added, in any of the forms of `--token-freq`' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l vocab-size -d 'Tokens of the verifier, where neither it nor the counts say' -r
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l draft-vocab-size -d 'Tokens of the draft vocabulary' -r
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l force-include -d 'Tokens to be in the map whatever their count: ids, `eos` for those that end a text, `chat` for those of the chat template, `none` [default: eos,chat]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l count -d 'Which tokens of conversations, and of ids with a loss mask, are counted' -r -f -a "assistant\t'Those of the answers, or where the loss mask is 1'
+all\t'All'"
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l seq-length -d 'Look only at the first tokens of each sequence, as training does' -r
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l threads -d 'Worker threads [default: one per core]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -s o -l output-path -d 'Where to write counts and map; the directory may hold other files [default: nothing is written]' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l format -d 'Form of the report' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c speculators -n "__fish_speculators_using_subcommand push" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
 always\t'Everywhere'
 never\t'Nowhere'"
-complete -c speculators -n "__fish_speculators_using_subcommand push" -l private -d 'Make the repository a private one, if it does not exist yet'
-complete -c speculators -n "__fish_speculators_using_subcommand push" -l create-pr -d 'Open a pull request instead of writing to the branch'
-complete -c speculators -n "__fish_speculators_using_subcommand push" -l dry-run -d 'Show the card and the files, and upload nothing'
-complete -c speculators -n "__fish_speculators_using_subcommand push" -s q -l quiet -d 'Say less; twice silences warnings too'
-complete -c speculators -n "__fish_speculators_using_subcommand push" -s v -l verbose -d 'Say more'
-complete -c speculators -n "__fish_speculators_using_subcommand push" -l no-progress -d 'Draw no progress bars'
-complete -c speculators -n "__fish_speculators_using_subcommand push" -l offline -d 'Do not ask the Hub; use what its cache holds'
-complete -c speculators -n "__fish_speculators_using_subcommand push" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l no-force-include -d 'Include no token but for its count, as the Python package does'
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l skip-invalid -d 'Leave out lines that cannot be used, and say how many there were'
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l force -d 'Replace files of the output that exist'
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -s q -l quiet -d 'Say less; twice silences warnings too'
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -s v -l verbose -d 'Say more'
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l offline -d 'Do not ask the Hub; use what its cache holds'
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c speculators -n "__fish_speculators_using_subcommand init" -l verifier -d 'Directory of the verifier, or its name on the Hub; its config, embedding and output matrix are enough' -r -F
 complete -c speculators -n "__fish_speculators_using_subcommand init" -s o -l output-path -d 'Where to write the head' -r -F
 complete -c speculators -n "__fish_speculators_using_subcommand init" -l algorithm -d 'Kind of head: `eagle3`, `peagle`, `dflash` or `dspark`' -r
@@ -272,30 +279,23 @@ complete -c speculators -n "__fish_speculators_using_subcommand eval" -s v -l ve
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -l no-progress -d 'Draw no progress bars'
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -l offline -d 'Do not ask the Hub; use what its cache holds'
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l verifier -d 'Directory of the verifier: config, tokenizer, chat template; its weights are not read' -r -F
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l token-freq -d 'Counts that are there already, instead of data: `.npy`, `.safetensors`, `.json`, or `token_freq.pt` of the Python package' -r -F
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l merge -d 'Counts to be added, in any of the forms of `--token-freq`' -r -F
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l vocab-size -d 'Tokens of the verifier, where neither it nor the counts say' -r
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l draft-vocab-size -d 'Tokens of the draft vocabulary' -r
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l force-include -d 'Tokens to be in the map whatever their count: ids, `eos` for those that end a text, `chat` for those of the chat template, `none` [default: eos,chat]' -r
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l count -d 'Which tokens of conversations, and of ids with a loss mask, are counted' -r -f -a "assistant\t'Those of the answers, or where the loss mask is 1'
-all\t'All'"
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l seq-length -d 'Look only at the first tokens of each sequence, as training does' -r
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l threads -d 'Worker threads [default: one per core]' -r
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -s o -l output-path -d 'Where to write counts and map; the directory may hold other files [default: nothing is written]' -r -F
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l format -d 'Form of the report' -r -f -a "text\t'For people'
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l verifier -d 'Verifier to validate it with, a directory or a repository' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l eval -d 'Report of `eval --format json` for the card [default: the one that lies beside the checkpoint]' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l revision -d 'Branch' -r
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l message -d 'What the commit says' -r
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l format -d 'Form of the report' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
 always\t'Everywhere'
 never\t'Nowhere'"
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l no-force-include -d 'Include no token but for its count, as the Python package does'
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l skip-invalid -d 'Leave out lines that cannot be used, and say how many there were'
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l force -d 'Replace files of the output that exist'
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -s q -l quiet -d 'Say less; twice silences warnings too'
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -s v -l verbose -d 'Say more'
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l no-progress -d 'Draw no progress bars'
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l offline -d 'Do not ask the Hub; use what its cache holds'
-complete -c speculators -n "__fish_speculators_using_subcommand vocab" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l private -d 'Make the repository a private one, if it does not exist yet'
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l create-pr -d 'Open a pull request instead of writing to the branch'
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l dry-run -d 'Show the card and the files, and upload nothing'
+complete -c speculators -n "__fish_speculators_using_subcommand push" -s q -l quiet -d 'Say less; twice silences warnings too'
+complete -c speculators -n "__fish_speculators_using_subcommand push" -s v -l verbose -d 'Say more'
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l offline -d 'Do not ask the Hub; use what its cache holds'
+complete -c speculators -n "__fish_speculators_using_subcommand push" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c speculators -n "__fish_speculators_using_subcommand doctor" -l format -d 'Form of the report' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c speculators -n "__fish_speculators_using_subcommand doctor" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
@@ -325,17 +325,17 @@ complete -c speculators -n "__fish_speculators_using_subcommand completions" -s 
 complete -c speculators -n "__fish_speculators_using_subcommand completions" -l no-progress -d 'Draw no progress bars'
 complete -c speculators -n "__fish_speculators_using_subcommand completions" -l offline -d 'Do not ask the Hub; use what its cache holds'
 complete -c speculators -n "__fish_speculators_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull push init convert stitch-mtp validate inspect diff eval vocab doctor explain completions help" -f -a "pull" -d 'Fetch a verifier or a head from the Hub'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull push init convert stitch-mtp validate inspect diff eval vocab doctor explain completions help" -f -a "push" -d 'Put a checkpoint on the Hub, with a model card'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull push init convert stitch-mtp validate inspect diff eval vocab doctor explain completions help" -f -a "init" -d 'Start a new head for a verifier'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull push init convert stitch-mtp validate inspect diff eval vocab doctor explain completions help" -f -a "convert" -d 'Rewrite a head in the layout that vLLM serves, or in another'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull push init convert stitch-mtp validate inspect diff eval vocab doctor explain completions help" -f -a "stitch-mtp" -d 'Put a finetuned MTP head back into its verifier'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull push init convert stitch-mtp validate inspect diff eval vocab doctor explain completions help" -f -a "validate" -d 'Check that a head will load and can accept tokens'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull push init convert stitch-mtp validate inspect diff eval vocab doctor explain completions help" -f -a "inspect" -d 'Show what is in a checkpoint'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull push init convert stitch-mtp validate inspect diff eval vocab doctor explain completions help" -f -a "diff" -d 'Show what differs between two checkpoints'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull push init convert stitch-mtp validate inspect diff eval vocab doctor explain completions help" -f -a "eval" -d 'Measure acceptance and latency of a head, offline'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull push init convert stitch-mtp validate inspect diff eval vocab doctor explain completions help" -f -a "vocab" -d 'Count tokens, and choose the draft vocabulary of a head by them'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull push init convert stitch-mtp validate inspect diff eval vocab doctor explain completions help" -f -a "doctor" -d 'Show what this machine offers'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull push init convert stitch-mtp validate inspect diff eval vocab doctor explain completions help" -f -a "explain" -d 'Explain a diagnostic code'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull push init convert stitch-mtp validate inspect diff eval vocab doctor explain completions help" -f -a "completions" -d 'Print shell completions, or write them and the man pages'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull push init convert stitch-mtp validate inspect diff eval vocab doctor explain completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "pull" -d 'Fetch a verifier or a head from the Hub'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "vocab" -d 'Count tokens, and choose the draft vocabulary of a head by them'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "init" -d 'Start a new head for a verifier'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "convert" -d 'Rewrite a head in the layout that vLLM serves, or in another'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "stitch-mtp" -d 'Put a finetuned MTP head back into its verifier'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "validate" -d 'Check that a head will load and can accept tokens'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "inspect" -d 'Show what is in a checkpoint'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "diff" -d 'Show what differs between two checkpoints'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "eval" -d 'Measure acceptance and latency of a head, offline'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "push" -d 'Put a checkpoint on the Hub, with a model card'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "doctor" -d 'Show what this machine offers'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "explain" -d 'Explain a diagnostic code'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "completions" -d 'Print shell completions, or write them and the man pages'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

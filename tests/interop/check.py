@@ -82,11 +82,8 @@ def main() -> int:
     parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "speculators")
     parser.add_argument("--work", type=Path, default=ROOT / "target" / "interop")
     parser.add_argument("--pairs", nargs="*", default=list(PAIRS), choices=list(PAIRS), metavar="NAME")
-<<<<<<< HEAD
-    parser.add_argument("--skip", nargs="*", default=[], choices=["vocab", "init", "convert", "serve", "hub", "evaluate"], metavar="CHECK")
-=======
-    parser.add_argument("--skip", nargs="*", default=[], choices=["vocab", "convert", "init", "serve", "hub", "evaluate"], metavar="CHECK")
->>>>>>> wt-init
+    checks = ["vocab", "convert", "serve", "init", "hub", "evaluate"]
+    parser.add_argument("--skip", nargs="*", default=[], choices=checks, metavar="CHECK")
     parser.add_argument("--verifier-bytes", type=int, default=2 << 30, metavar="N", help="size of the sharded verifier")
     parser.add_argument("--llama-cpp", type=Path, metavar="DIRECTORY", help="sources of llama.cpp, built in `build`")
     options = parser.parse_args()
