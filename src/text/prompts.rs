@@ -1,4 +1,5 @@
-//! Prompt files: one JSON object a line, in each of the spellings that the field uses.
+//! Prompt files: one JSON object a line, or a JSON list of objects, in each of the spellings that the field uses and as
+//! its benchmarks are published.
 
 use std::path::Path;
 
@@ -6,6 +7,10 @@ use serde_json::{Map, Value};
 use speculators_formats::{Diagnostic, Place, codes};
 
 use crate::Result;
+
+mod body;
+
+use body::{Problem, body, kind};
 
 /// One message of a conversation, as the chat template sees it: `role`, `content` and whatever else it carries.
 pub type Message = Map<String, Value>;
@@ -15,7 +20,8 @@ pub type Message = Map<String, Value>;
 pub enum PromptBody {
     /// `prompt`: text, continued as it stands.
     Text(String),
-    /// `messages`, or ShareGPT `conversations`: a conversation up to the assistant's next turn.
+    /// `messages`, or ShareGPT `conversations`: a conversation up to the assistant's next turn. Also the one question
+    /// of a GSM8K, Alpaca or CNN/DailyMail entry.
     Messages {
         /// The conversation; trailing assistant turns are cut, since they are what is to be generated.
         messages: Vec<Message>,
@@ -31,7 +37,7 @@ pub enum PromptBody {
 /// One line of a prompt file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prompt {
-    /// `id` or `question_id`, else the line number.
+    /// `id`, `question_id` or `task_id`, else the line number, or in a list the entry's.
     pub id: String,
     /// `category`, where given.
     pub category: Option<String>,
@@ -59,21 +65,11 @@ pub fn read_prompts(path: &Path, limit: Option<usize>) -> Result<Vec<Prompt>> {
 /// # Errors
 /// As [`read_prompts`].
 pub fn parse_prompts(path: &Path, text: &str, limit: Option<usize>) -> Result<Vec<Prompt>> {
-    let mut prompts = Vec::new();
-    let mut found = Vec::new();
-    for (index, line) in text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-    {
-        if limit.is_some_and(|limit| prompts.len() == limit) {
-            break;
-        }
-        match parse_line(line, index + 1) {
-            Ok(prompt) => prompts.push(prompt),
-            Err(problem) => found.push(problem.diagnostic(path, index + 1)),
-        }
-    }
+    let (prompts, found) = if text.trim_start().starts_with('[') && !is_lines(text) {
+        parse_list(path, text, limit)?
+    } else {
+        parse_lines(path, text, limit)
+    };
     if !found.is_empty() {
         return Err(found.into());
     }
@@ -90,32 +86,55 @@ pub fn parse_prompts(path: &Path, text: &str, limit: Option<usize>) -> Result<Ve
     Ok(prompts)
 }
 
-/// Why a line is refused.
-struct Problem {
-    column: usize,
-    title: String,
-    note: Option<String>,
-}
+type Parsed = (Vec<Prompt>, Vec<Diagnostic>);
 
-impl Problem {
-    fn new(title: impl Into<String>) -> Problem {
-        Problem {
-            column: 1,
-            title: title.into(),
-            note: None,
+fn parse_lines(path: &Path, text: &str, limit: Option<usize>) -> Parsed {
+    let (mut prompts, mut found) = Parsed::default();
+    for (index, line) in text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+    {
+        if limit.is_some_and(|limit| prompts.len() == limit) {
+            break;
+        }
+        match parse_line(line, index + 1) {
+            Ok(prompt) => prompts.push(prompt),
+            Err(problem) => found.push(problem.diagnostic(path, index + 1)),
         }
     }
+    (prompts, found)
+}
 
-    fn diagnostic(self, path: &Path, line: usize) -> Diagnostic {
-        let diagnostic = Diagnostic::error(codes::PROMPT_MALFORMED, self.title).at(Place::text(
-            path,
-            line,
-            self.column,
-        ));
-        match self.note {
-            Some(note) => diagnostic.note(note),
-            None => diagnostic,
+/// ShareGPT and Alpaca are published as one JSON list.
+fn parse_list(path: &Path, text: &str, limit: Option<usize>) -> Result<Parsed> {
+    let entries: Vec<Map<String, Value>> = serde_json::from_str(text).map_err(|error| {
+        Diagnostic::error(
+            codes::PROMPT_MALFORMED,
+            "the file is not a JSON list of objects",
+        )
+        .at(Place::text(path, error.line(), error.column().max(1)))
+        .note(error.to_string())
+    })?;
+    let (mut prompts, mut found) = Parsed::default();
+    for (index, entry) in entries.iter().take(limit.unwrap_or(usize::MAX)).enumerate() {
+        match parse_object(entry, index + 1) {
+            Ok(prompt) => prompts.push(prompt),
+            Err(problem) => {
+                let place = format!("in entry {} of {}", index + 1, entries.len());
+                found.push(problem.in_file(path).note(place));
+            }
         }
+    }
+    Ok((prompts, found))
+}
+
+/// A line that is a whole JSON value tells lines from a list that is spread over them.
+fn is_lines(text: &str) -> bool {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    match (lines.next(), lines.next()) {
+        (Some(first), Some(_)) => serde_json::from_str::<Value>(first).is_ok(),
+        _ => false,
     }
 }
 
@@ -125,7 +144,15 @@ fn parse_line(line: &str, number: usize) -> std::result::Result<Prompt, Problem>
         title: "the line is not a JSON object".into(),
         note: Some(error.to_string()),
     })?;
-    let id = match object.get("id").or_else(|| object.get("question_id")) {
+    parse_object(&object, number)
+}
+
+fn parse_object(
+    object: &Map<String, Value>,
+    number: usize,
+) -> std::result::Result<Prompt, Problem> {
+    let id = ["id", "question_id", "task_id"];
+    let id = match id.iter().find_map(|key| object.get(*key)) {
         Some(Value::String(id)) => id.clone(),
         Some(Value::Number(id)) => id.to_string(),
         None | Some(Value::Null) => number.to_string(),
@@ -159,178 +186,9 @@ fn parse_line(line: &str, number: usize) -> std::result::Result<Prompt, Problem>
     Ok(Prompt {
         id,
         category,
-        body: body(&object)?,
+        body: body(object)?,
         template_variables,
     })
-}
-
-const SPELLINGS: [&str; 5] = [
-    "prompt_token_ids",
-    "messages",
-    "turns",
-    "conversations",
-    "prompt",
-];
-
-fn body(object: &Map<String, Value>) -> std::result::Result<PromptBody, Problem> {
-    let spellings: Vec<&str> = SPELLINGS
-        .into_iter()
-        .filter(|key| object.contains_key(*key))
-        .collect();
-    let [spelling] = spellings[..] else {
-        let mut problem = Problem::new(match spellings.len() {
-            0 => "the line names no prompt".to_owned(),
-            count => format!(
-                "the line names {count} prompts: `{}`",
-                spellings.join("`, `")
-            ),
-        });
-        problem.note = Some(format!(
-            "exactly one of `{}` is expected",
-            SPELLINGS.join("`, `")
-        ));
-        return Err(problem);
-    };
-    let value = &object[spelling];
-    match spelling {
-        "prompt" => match value {
-            Value::String(text) => Ok(PromptBody::Text(text.clone())),
-            other => Err(Problem::new(format!(
-                "`prompt` is {}, not a string",
-                kind(other)
-            ))),
-        },
-        "prompt_token_ids" => tokens(value).map(PromptBody::Tokens),
-        "turns" => turns(value).map(PromptBody::Turns),
-        "conversations" => {
-            messages(spelling, value, share_gpt).map(|messages| conversation(object, messages))
-        }
-        _ => messages(spelling, value, |_, message| Ok(message.clone()))
-            .map(|messages| conversation(object, messages)),
-    }
-}
-
-fn conversation(object: &Map<String, Value>, messages: Vec<Message>) -> PromptBody {
-    PromptBody::Messages {
-        messages,
-        tools: object
-            .get("tools")
-            .filter(|tools| !tools.is_null())
-            .cloned(),
-    }
-}
-
-fn tokens(value: &Value) -> std::result::Result<Vec<u32>, Problem> {
-    let list = list("prompt_token_ids", value)?;
-    list.iter()
-        .enumerate()
-        .map(|(index, id)| {
-            id.as_u64()
-                .and_then(|id| u32::try_from(id).ok())
-                .ok_or_else(|| {
-                    Problem::new(format!(
-                        "`prompt_token_ids[{index}]` is {id}, not a token id"
-                    ))
-                })
-        })
-        .collect()
-}
-
-fn turns(value: &Value) -> std::result::Result<Vec<String>, Problem> {
-    list("turns", value)?
-        .iter()
-        .enumerate()
-        .map(|(index, turn)| match turn {
-            Value::String(text) => Ok(text.clone()),
-            other => Err(Problem::new(format!(
-                "`turns[{index}]` is {}, not a string",
-                kind(other)
-            ))),
-        })
-        .collect()
-}
-
-fn messages(
-    key: &str,
-    value: &Value,
-    read: impl Fn(usize, &Message) -> std::result::Result<Message, Problem>,
-) -> std::result::Result<Vec<Message>, Problem> {
-    let mut messages = Vec::new();
-    for (index, entry) in list(key, value)?.iter().enumerate() {
-        let Value::Object(entry) = entry else {
-            return Err(Problem::new(format!(
-                "`{key}[{index}]` is {}, not an object",
-                kind(entry)
-            )));
-        };
-        let message = read(index, entry)?;
-        if !message.get("role").is_some_and(Value::is_string) {
-            return Err(Problem::new(format!("`{key}[{index}]` has no `role`")));
-        }
-        messages.push(message);
-    }
-    while messages
-        .last()
-        .is_some_and(|message| message["role"] == "assistant")
-    {
-        messages.pop();
-    }
-    if messages.is_empty() {
-        return Err(Problem::new(format!(
-            "`{key}` holds nothing but assistant turns"
-        )));
-    }
-    Ok(messages)
-}
-
-/// `{"from": "human", "value": …}` as `{"role": "user", "content": …}`.
-fn share_gpt(index: usize, entry: &Message) -> std::result::Result<Message, Problem> {
-    let role = entry
-        .get("from")
-        .or_else(|| entry.get("role"))
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let role = match role {
-        "human" | "user" => "user",
-        "gpt" | "assistant" | "bot" | "model" => "assistant",
-        "system" => "system",
-        "tool" | "observation" => "tool",
-        other => {
-            return Err(Problem::new(format!(
-                "`conversations[{index}]` comes from `{other}`, which is no known role"
-            )));
-        }
-    };
-    let content = entry
-        .get("value")
-        .or_else(|| entry.get("content"))
-        .ok_or_else(|| Problem::new(format!("`conversations[{index}]` has no `value`")))?;
-    let mut message = Message::new();
-    message.insert("role".into(), role.into());
-    message.insert("content".into(), content.clone());
-    Ok(message)
-}
-
-fn list<'a>(key: &str, value: &'a Value) -> std::result::Result<&'a Vec<Value>, Problem> {
-    match value {
-        Value::Array(list) if list.is_empty() => Err(Problem::new(format!("`{key}` is empty"))),
-        Value::Array(list) => Ok(list),
-        other => Err(Problem::new(format!(
-            "`{key}` is {}, not a list",
-            kind(other)
-        ))),
-    }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }
 
 #[cfg(test)]
@@ -367,6 +225,88 @@ mod tests {
         );
         assert_eq!(prompts[2].body, prompts[3].body);
         assert_eq!(prompts[4].body, PromptBody::Tokens(vec![1, 2, 3]));
+    }
+
+    /// One entry each, in the shape of the published files; the texts are our own.
+    #[test]
+    fn benchmarks_are_read_as_they_are_published() {
+        let asked = |line: &str| {
+            let prompt = parse(line).unwrap().remove(0);
+            let text = match prompt.body {
+                PromptBody::Text(text) => text,
+                PromptBody::Turns(turns) => turns.join(" | "),
+                PromptBody::Messages { messages, .. } => {
+                    let last = messages.last().unwrap();
+                    format!("{}: {}", last["role"], last["content"])
+                }
+                PromptBody::Tokens(tokens) => format!("{tokens:?}"),
+            };
+            (prompt.id, prompt.category, text)
+        };
+        let own = str::to_owned;
+        for (line, id, category, text) in [
+            (
+                // MT-Bench, question.jsonl
+                r#"{"question_id": 81, "category": "writing", "turns": ["Write.", "Again."], "reference": ["x"]}"#,
+                "81",
+                Some("writing"),
+                "Write. | Again.",
+            ),
+            (
+                // Spec-Bench, question.jsonl
+                r#"{"question_id": 161, "category": "translation", "turns": ["Translate: Guten Tag"]}"#,
+                "161",
+                Some("translation"),
+                "Translate: Guten Tag",
+            ),
+            (
+                // HumanEval.jsonl
+                r#"{"task_id": "HumanEval/0", "prompt": "def one():\n", "entry_point": "one", "canonical_solution": "    return 1\n", "test": "def check(candidate): ..."}"#,
+                "HumanEval/0",
+                None,
+                "def one():\n",
+            ),
+            (
+                // GSM8K, test.jsonl
+                r#"{"question": "What is 2 + 2?", "answer": "2 + 2 = <<2+2=4>>4\n#### 4"}"#,
+                "1",
+                None,
+                r#""user": "What is 2 + 2?""#,
+            ),
+            (
+                // Alpaca, alpaca_data.json
+                r#"[{"instruction": "Name the color.", "input": "grass", "output": "green"}]"#,
+                "1",
+                None,
+                r#""user": "Name the color.\n\ngrass""#,
+            ),
+            (
+                // CNN/DailyMail
+                r#"{"article": "It rained.", "highlights": "Rain.", "id": "f001"}"#,
+                "f001",
+                None,
+                r#""user": "Summarize:\nIt rained.""#,
+            ),
+            (
+                // ShareGPT_V3_unfiltered_cleaned_split.json
+                "[\n  {\"id\": \"Qw_0\", \"conversations\": [\n    {\"from\": \"human\", \"value\": \"Hi\"},\n    {\"from\": \"gpt\", \"value\": \"Hello\"}\n  ]}\n]",
+                "Qw_0",
+                None,
+                r#""user": "Hi""#,
+            ),
+        ] {
+            assert_eq!(asked(line), (own(id), category.map(own), own(text)));
+        }
+    }
+
+    #[test]
+    fn a_list_names_the_entry_that_is_broken() {
+        let found = findings("[{\"instruction\": \"a\"}, {\"instruction\": 1}, {}]");
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].notes, ["in entry 2 of 3"]);
+        assert_eq!(found[0].title, "`instruction` is a number, not a string");
+        let found = findings("[{\"instruction\": \"a\"},\n {");
+        assert_eq!(found[0].place.as_ref().unwrap().line, Some(2));
     }
 
     #[test]
