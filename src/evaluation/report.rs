@@ -3,12 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::evaluation::{Comparison, Outcome};
+use crate::evaluation::bootstrap::Bootstrap;
+use crate::evaluation::tally::Tally;
+use crate::evaluation::{
+    Comparison, ContextReport, GateFailure, Interval, Metric, MetricValue, Paired, RequestFigures,
+    Resampling,
+};
 
 /// What was run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Setting {
     /// The verifier, as named by the user.
     pub verifier: String,
@@ -26,6 +32,29 @@ pub struct Setting {
     pub instruction_set: String,
     /// Worker threads.
     pub threads: usize,
+}
+
+impl Setting {
+    /// The most draft tokens that a step can accept.
+    #[must_use]
+    pub fn positions(&self) -> usize {
+        self.num_speculative_tokens
+    }
+
+    /// Of a run over a chain.
+    #[cfg(test)]
+    pub(crate) fn of_chain(num_speculative_tokens: usize) -> Setting {
+        Setting {
+            verifier: String::new(),
+            speculator: String::new(),
+            layout: String::new(),
+            num_speculative_tokens,
+            max_new_tokens: 8,
+            dtype: String::new(),
+            instruction_set: String::new(),
+            threads: 1,
+        }
+    }
 }
 
 /// Plain counts, pooled over requests.
@@ -103,6 +132,10 @@ pub struct CategoryReport {
     pub counts: Counts,
     /// Its acceptance.
     pub acceptance: Acceptance,
+    /// Between what its mean length lies in 95 of 100 runs over other prompts like these.
+    pub mean_length_interval: Option<Interval>,
+    /// Its metrics, by name.
+    pub metrics: Map<String, Value>,
 }
 
 /// The whole report.
@@ -122,59 +155,111 @@ pub struct Report {
     pub lossless: Lossless,
     /// The same by category, where prompts name any.
     pub categories: Vec<CategoryReport>,
+    /// Every metric by its name, with its definition.
+    pub metrics: Vec<MetricValue>,
+    /// How their intervals were made.
+    pub resampling: Resampling,
+    /// Acceptance by the number of tokens before a step.
+    pub context_lengths: Vec<ContextReport>,
+    /// Differences from the records of another run, where some were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub against: Option<Paired>,
+    /// Limits that were not reached, where some were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_gates: Option<Vec<GateFailure>>,
     /// Agreement with reference outputs, where some were given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comparison: Option<Comparison>,
 }
 
 impl Report {
-    /// Folds the outcomes of a run.
+    /// Folds the figures of a run.
     #[must_use]
-    pub fn fold(setting: Setting, outcomes: &[Outcome], comparison: Option<Comparison>) -> Report {
-        let positions = setting.num_speculative_tokens;
-        let counts = Counts::fold(outcomes.iter(), positions);
-        let mut by_category: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();
-        for outcome in outcomes {
-            if let Some(category) = &outcome.category {
-                by_category.entry(category).or_default().push(outcome);
+    pub fn fold(
+        setting: Setting,
+        requests: &[RequestFigures],
+        comparison: Option<Comparison>,
+    ) -> Report {
+        let positions = setting.positions();
+        let counts = Counts::fold(requests, positions);
+        let mut by_category: BTreeMap<&str, Vec<RequestFigures>> = BTreeMap::new();
+        for request in requests {
+            if let Some(category) = &request.category {
+                let requests = by_category.entry(category).or_default();
+                requests.push(request.clone());
             }
         }
         let categories = by_category
             .into_iter()
-            .map(|(category, outcomes)| {
-                let counts = Counts::fold(outcomes.into_iter(), positions);
-                CategoryReport {
-                    category: category.to_owned(),
-                    acceptance: counts.acceptance(),
-                    counts,
-                }
-            })
+            .map(|(category, requests)| CategoryReport::fold(category, &requests, positions))
             .collect();
         Report {
             schema: "speculators.eval/1",
             acceptance: counts.acceptance(),
-            latency: Latency::fold(outcomes, &counts),
-            lossless: Lossless::fold(outcomes),
+            latency: Latency::fold(requests, &counts),
+            lossless: Lossless::fold(requests),
+            metrics: measure(requests, positions),
+            resampling: Resampling::MADE,
+            context_lengths: ContextReport::fold(requests, positions),
+            against: None,
+            failed_gates: None,
             counts,
             categories,
             setting,
             comparison,
         }
     }
+
+    /// The metric of this name.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> Option<&MetricValue> {
+        self.metrics.iter().find(|metric| metric.name == name)
+    }
+}
+
+/// Every metric over these requests.
+fn measure(requests: &[RequestFigures], positions: usize) -> Vec<MetricValue> {
+    let tallies: Vec<Tally> = requests
+        .iter()
+        .map(|request| Tally::of(request, positions))
+        .collect();
+    let bootstrap = Bootstrap::new(requests.len());
+    Metric::all(positions)
+        .iter()
+        .map(|metric| metric.value(requests, &tallies, &bootstrap))
+        .collect()
+}
+
+impl CategoryReport {
+    fn fold(category: &str, requests: &[RequestFigures], positions: usize) -> CategoryReport {
+        let counts = Counts::fold(requests, positions);
+        let measured = measure(requests, positions);
+        let mean_length = measured.iter().find(|metric| metric.name == "mean_length");
+        CategoryReport {
+            category: category.to_owned(),
+            acceptance: counts.acceptance(),
+            counts,
+            mean_length_interval: mean_length.and_then(|metric| metric.interval),
+            metrics: measured
+                .into_iter()
+                .map(|metric| (metric.name, metric.value.into()))
+                .collect(),
+        }
+    }
 }
 
 impl Counts {
-    fn fold<'a>(outcomes: impl Iterator<Item = &'a Outcome>, positions: usize) -> Counts {
+    fn fold(requests: &[RequestFigures], positions: usize) -> Counts {
         let mut counts = Counts {
             accepted_per_position: vec![0; positions],
             ..Counts::default()
         };
-        for outcome in outcomes {
+        for request in requests {
             counts.requests += 1;
-            counts.output_tokens += outcome.output_token_ids.len();
-            for step in &outcome.steps {
+            counts.output_tokens += request.output_tokens;
+            for step in &request.steps {
                 counts.steps += usize::from(!step.proposed.is_empty());
-                counts.drafted += step.proposed.len();
+                counts.drafted += step.proposed.iter().sum::<usize>();
                 counts.accepted += step.accepted;
                 counts.emitted += step.emitted;
                 for position in counts.accepted_per_position.iter_mut().take(step.accepted) {
@@ -208,18 +293,18 @@ impl Counts {
 }
 
 impl Latency {
-    fn fold(outcomes: &[Outcome], counts: &Counts) -> Latency {
+    fn fold(requests: &[RequestFigures], counts: &Counts) -> Latency {
         let mut prefill = Duration::ZERO;
         let mut speculative = Duration::ZERO;
         let mut plain = Duration::ZERO;
         let (mut draft, mut verify, mut other) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
         let mut tokens = 0;
-        for outcome in outcomes {
-            prefill += outcome.prefill;
-            speculative += outcome.decode;
-            plain += outcome.plain_decode;
-            tokens += outcome.output_token_ids.len().saturating_sub(1);
-            for step in &outcome.steps {
+        for request in requests {
+            prefill += request.prefill;
+            speculative += request.decode;
+            plain += request.plain_decode;
+            tokens += request.output_tokens.saturating_sub(1);
+            for step in &request.steps {
                 draft += step.draft;
                 verify += step.verify;
                 other += step.other;
@@ -243,14 +328,14 @@ impl Latency {
 }
 
 impl Lossless {
-    fn fold(outcomes: &[Outcome]) -> Lossless {
-        let mismatched_ids: Vec<String> = outcomes
+    fn fold(requests: &[RequestFigures]) -> Lossless {
+        let mismatched_ids: Vec<String> = requests
             .iter()
-            .filter(|outcome| !outcome.lossless)
-            .map(|outcome| outcome.id.clone())
+            .filter(|request| !request.lossless)
+            .map(|request| request.id.clone())
             .collect();
         Lossless {
-            checked: outcomes.len(),
+            checked: requests.len(),
             mismatched: mismatched_ids.len(),
             mismatched_ids,
         }
@@ -286,101 +371,4 @@ fn per_second(count: usize, total: Duration) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::decoding::StepRecord;
-
-    fn step(proposed: usize, accepted: usize, emitted: usize) -> StepRecord {
-        StepRecord {
-            proposed: vec![0; proposed],
-            accepted,
-            emitted,
-            ..StepRecord::default()
-        }
-    }
-
-    fn outcome(id: &str, category: Option<&str>, steps: Vec<StepRecord>) -> Outcome {
-        let output: usize = 1 + steps.iter().map(|step| step.emitted).sum::<usize>();
-        Outcome {
-            id: id.into(),
-            category: category.map(str::to_owned),
-            output_token_ids: vec![7; output],
-            steps,
-            decode: Duration::from_millis(100),
-            plain_decode: Duration::from_millis(200),
-            lossless: true,
-            ..Outcome::default()
-        }
-    }
-
-    fn setting() -> Setting {
-        Setting {
-            verifier: String::new(),
-            speculator: String::new(),
-            layout: String::new(),
-            num_speculative_tokens: 3,
-            max_new_tokens: 8,
-            dtype: String::new(),
-            instruction_set: String::new(),
-            threads: 1,
-        }
-    }
-
-    #[test]
-    fn acceptance_follows_the_definitions_of_vllm() {
-        // Two requests, pooled: the second step's third accepted token is cut by the limit but still counts.
-        let outcomes = [
-            outcome("a", None, vec![step(3, 3, 4), step(3, 3, 2)]),
-            outcome("b", None, vec![step(3, 1, 2), step(3, 0, 1)]),
-        ];
-        let report = Report::fold(setting(), &outcomes, None);
-        assert_eq!(report.counts.accepted_per_position, [3, 2, 2]);
-        assert_eq!(
-            (
-                report.counts.steps,
-                report.counts.drafted,
-                report.counts.accepted
-            ),
-            (4, 12, 7)
-        );
-        assert_eq!(
-            (report.counts.emitted, report.counts.output_tokens),
-            (9, 11)
-        );
-        assert_eq!(report.acceptance.per_position, [0.75, 0.5, 0.5]);
-        assert_eq!(report.acceptance.conditional, [0.75, 2.0 / 3.0, 1.0]);
-        assert!((report.acceptance.mean_length - 2.75).abs() < 1e-12);
-        assert!((report.acceptance.draft_rate - 7.0 / 12.0).abs() < 1e-12);
-        assert!((report.latency.speedup - 2.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn categories_partition_the_counts() {
-        let outcomes = [
-            outcome("a", Some("code"), vec![step(3, 2, 3)]),
-            outcome("b", Some("dialogue"), vec![step(3, 0, 1)]),
-        ];
-        let report = Report::fold(setting(), &outcomes, None);
-        let names: Vec<&str> = report
-            .categories
-            .iter()
-            .map(|category| category.category.as_str())
-            .collect();
-        assert_eq!(names, ["code", "dialogue"]);
-        assert_eq!(
-            report
-                .categories
-                .iter()
-                .map(|category| category.counts.accepted)
-                .sum::<usize>(),
-            2
-        );
-    }
-
-    #[test]
-    fn a_run_without_steps_divides_by_nothing() {
-        let report = Report::fold(setting(), &[], None);
-        assert!((report.acceptance.mean_length - 1.0).abs() < 1e-12);
-        assert_eq!(report.acceptance.per_position, [0.0, 0.0, 0.0]);
-    }
-}
+mod tests;

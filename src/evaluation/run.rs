@@ -2,13 +2,13 @@
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::Map;
 use speculators_formats::{Diagnostic, Place, codes};
 
-use crate::decoding::{Generation, Limits, StepRecord, generate, speculate};
+use crate::decoding::{Generation, Limits, StepRecord, generate, speculate, speculate_with};
 use crate::models::{DraftHead, Verifier};
 use crate::text::{Message, Prompt, PromptBody, TextModel};
 use crate::{Error, Result};
@@ -44,10 +44,30 @@ pub struct Outcome {
     pub prefill: Duration,
     /// Time of all later steps with speculation.
     pub decode: Duration,
+    /// Time of the prompt pass with plain decoding.
+    pub plain_prefill: Duration,
     /// Time of all later tokens with plain decoding.
     pub plain_decode: Duration,
     /// Both gave the same tokens.
     pub lossless: bool,
+}
+
+/// What a run tells as it goes.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A verification step of the request under way.
+    Step {
+        /// Request id.
+        id: &'a str,
+        /// The prompt's category.
+        category: Option<&'a str>,
+        /// Counted from 0 in each request.
+        index: usize,
+        /// What came of it.
+        step: &'a StepRecord,
+    },
+    /// A request is complete.
+    Finished(&'a Outcome),
 }
 
 /// One line of `--outputs`.
@@ -92,17 +112,18 @@ pub struct Evaluation<'a> {
 }
 
 impl Evaluation<'_> {
-    /// Runs all prompts; `progress` hears of each finished prompt, `cancelled` stops the run.
+    /// Runs all prompts; `watch` hears of each step and each finished request, and its time is not counted; `cancelled`
+    /// stops the run.
     ///
     /// # Errors
     /// Diagnostics for prompts that cannot be encoded or leave no room to generate, all of them before anything runs;
-    /// [`Error::Interrupted`].
+    /// those of `watch`; [`Error::Interrupted`].
     pub fn run(
         &self,
         prompts: &[Prompt],
         options: Options,
         cancelled: &AtomicBool,
-        progress: &mut dyn FnMut(&Outcome),
+        watch: &mut dyn FnMut(Event<'_>) -> Result<()>,
     ) -> Result<Vec<Outcome>> {
         self.check(prompts)?;
         let limits = Limits::new(self.verifier, options.max_new_tokens);
@@ -126,17 +147,21 @@ impl Evaluation<'_> {
                 let tokens = self.encode(prompt, &mut turns)?;
                 self.check_length(prompt, &tokens)?;
                 let plain = generate(self.verifier, &tokens, &limits, cancelled)?;
-                let speculative = speculate(
+                let id = turns.id(prompt);
+                let mut watched = Watched::new(&id, prompt.category.as_deref(), watch);
+                let mut speculative = speculate_with(
                     self.verifier,
                     self.head,
                     &tokens,
                     &limits,
                     options.num_speculative_tokens,
                     cancelled,
+                    &mut |_, step| watched.hear(step),
                 )?;
-                let outcome = self.outcome(turns.id(prompt), prompt, tokens, plain, speculative)?;
+                speculative.total = speculative.total.saturating_sub(watched.finish()?);
+                let outcome = self.outcome(id, prompt, tokens, plain, speculative)?;
                 turns.answer(outcome.text.as_deref().unwrap_or_default());
-                progress(&outcome);
+                watch(Event::Finished(&outcome))?;
                 outcomes.push(outcome);
             }
         }
@@ -246,8 +271,60 @@ impl Evaluation<'_> {
             steps: speculative.steps,
             prefill: speculative.prefill,
             decode: speculative.total.saturating_sub(speculative.prefill),
+            plain_prefill: plain.prefill,
             plain_decode: plain.total.saturating_sub(plain.prefill),
         })
+    }
+}
+
+/// Passes the steps of one request on, and keeps what that cost and where it failed.
+struct Watched<'a> {
+    id: &'a str,
+    category: Option<&'a str>,
+    watch: &'a mut dyn FnMut(Event<'_>) -> Result<()>,
+    heard: usize,
+    time: Duration,
+    failed: Option<Error>,
+}
+
+impl<'a> Watched<'a> {
+    fn new(
+        id: &'a str,
+        category: Option<&'a str>,
+        watch: &'a mut dyn FnMut(Event<'_>) -> Result<()>,
+    ) -> Watched<'a> {
+        Watched {
+            id,
+            category,
+            watch,
+            heard: 0,
+            time: Duration::ZERO,
+            failed: None,
+        }
+    }
+
+    fn hear(&mut self, step: Option<&StepRecord>) {
+        let Some(step) = step.filter(|_| self.failed.is_none()) else {
+            return;
+        };
+        let begin = Instant::now();
+        let event = Event::Step {
+            id: self.id,
+            category: self.category,
+            index: self.heard,
+            step,
+        };
+        self.failed = (self.watch)(event).err();
+        self.heard += 1;
+        self.time += begin.elapsed();
+    }
+
+    /// What listening cost, which is no part of decoding.
+    fn finish(self) -> Result<Duration> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => Ok(self.time),
+        }
     }
 }
 

@@ -1,0 +1,292 @@
+//! The records of a run as JSON lines: written as it goes, so that a crash costs no more than the line being written,
+//! and read back to be folded again.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use speculators_formats::{Diagnostic, Place, codes};
+
+use crate::Result;
+use crate::evaluation::{Event, RequestFigures, Setting, StepFigures};
+
+/// Name and version of the form of the lines.
+pub const RECORDS_SCHEMA: &str = "speculators.records/1";
+
+/// One line. `record` says which.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+enum Line {
+    /// The first: what is run.
+    Run { schema: String, setting: Setting },
+    /// One verification step.
+    Step {
+        id: String,
+        category: Option<String>,
+        /// Counted from 0 in each request. The prompt pass is none.
+        step: usize,
+        #[serde(flatten)]
+        figures: StepFigures,
+    },
+    /// A request is complete; its steps stand before this.
+    Request(RequestFigures),
+}
+
+/// Writes records, each line by one write that is not held back.
+pub struct RecordsWriter<W: Write> {
+    output: W,
+}
+
+impl<W: Write> RecordsWriter<W> {
+    /// Begins with the line that says what is run.
+    ///
+    /// # Errors
+    /// As the output has them.
+    pub fn begin(output: W, setting: &Setting) -> io::Result<RecordsWriter<W>> {
+        let mut writer = RecordsWriter { output };
+        writer.line(&Line::Run {
+            schema: RECORDS_SCHEMA.to_owned(),
+            setting: setting.clone(),
+        })?;
+        Ok(writer)
+    }
+
+    /// Writes what came of a step or of a request.
+    ///
+    /// # Errors
+    /// As the output has them.
+    pub fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
+        self.line(&match event {
+            Event::Step {
+                id,
+                category,
+                index,
+                step,
+            } => Line::Step {
+                id: (*id).to_owned(),
+                category: category.map(str::to_owned),
+                step: *index,
+                figures: StepFigures::from(*step),
+            },
+            Event::Finished(outcome) => Line::Request(RequestFigures::from(*outcome)),
+        })
+    }
+
+    fn line(&mut self, line: &Line) -> io::Result<()> {
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        self.output.write_all(&text)?;
+        self.output.flush()
+    }
+}
+
+/// A records file.
+#[derive(Clone, Debug)]
+pub struct Records {
+    /// What was run.
+    pub setting: Setting,
+    /// The complete requests, in the order in which they were completed.
+    pub requests: Vec<RequestFigures>,
+    /// Requests of which there are steps but no end: the run was stopped in them. They count nowhere.
+    pub unfinished: Vec<String>,
+    /// The last line is not whole: the run was killed while writing it.
+    pub torn: bool,
+}
+
+/// Reads a records file.
+///
+/// # Errors
+/// A diagnostic for a file that cannot be read, and for each line that is no record, except a last one that was cut
+/// off while it was written.
+pub fn read_records(path: &Path) -> Result<Records> {
+    let bytes = fs_err::read(path).map_err(|error| {
+        Diagnostic::error(codes::FILE_MISSING, "the records file cannot be read")
+            .at(Place::file(path))
+            .note(error.to_string())
+    })?;
+    // The last line may have been cut off in the middle of a letter.
+    parse_records(path, &String::from_utf8_lossy(&bytes))
+}
+
+fn parse_records(path: &Path, text: &str) -> Result<Records> {
+    let mut found = Vec::new();
+    let mut begun = None;
+    let mut requests = Vec::new();
+    let mut torn = false;
+    let mut steps: BTreeMap<String, Vec<StepFigures>> = BTreeMap::new();
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        let trouble = |title: &str, column: usize| {
+            Diagnostic::error(codes::PROMPT_MALFORMED, title).at(Place::text(
+                path,
+                index + 1,
+                column,
+            ))
+        };
+        match serde_json::from_str(line) {
+            _ if line.trim().is_empty() => {}
+            Ok(Line::Run { schema, setting }) => {
+                if schema != RECORDS_SCHEMA {
+                    let problem = trouble("the records are of another form", 1);
+                    found.push(problem.note(format!(
+                        "`schema` is `{schema}`, this program reads `{RECORDS_SCHEMA}`"
+                    )));
+                }
+                begun = Some(setting);
+            }
+            Ok(Line::Step { id, figures, .. }) => steps.entry(id).or_default().push(figures),
+            Ok(Line::Request(mut request)) => {
+                request.steps = steps.remove(&request.id).unwrap_or_default();
+                requests.push(request);
+            }
+            Err(_) if !line.ends_with('\n') => torn = true,
+            Err(error) => found.push(
+                trouble("the line is no record of a run", error.column().max(1))
+                    .note(error.to_string()),
+            ),
+        }
+    }
+    match begun {
+        Some(setting) if found.is_empty() => Ok(Records {
+            setting,
+            requests,
+            unfinished: steps.into_keys().collect(),
+            torn,
+        }),
+        None if found.is_empty() => Err(Diagnostic::error(
+            codes::PROMPT_MALFORMED,
+            "the file holds no records",
+        )
+        .at(Place::file(path))
+        .note("no line has `\"record\": \"run\"`, which `eval --records` writes first")
+        .into()),
+        _ => Err(found.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::decoding::StepRecord;
+    use crate::evaluation::Outcome;
+
+    fn written(steps_of_the_next: usize) -> String {
+        let setting = Setting::of_chain(3);
+        let mut text = Vec::new();
+        let mut writer = RecordsWriter::begin(&mut text, &setting).unwrap();
+        let step = StepRecord {
+            context_length: 40,
+            proposed: vec![7, 8, 9],
+            accepted: 2,
+            emitted: 3,
+            draft: Duration::from_nanos(1_234_567),
+            verify: Duration::from_nanos(1),
+            ..StepRecord::default()
+        };
+        let mut told = |id, index, step: &StepRecord| {
+            let event = Event::Step {
+                id,
+                category: Some("code"),
+                index,
+                step,
+            };
+            writer.event(&event).unwrap();
+        };
+        told("a", 0, &step);
+        let outcome = Outcome {
+            id: "a".into(),
+            category: Some("code".into()),
+            output_token_ids: vec![1; 4],
+            decode: Duration::from_nanos(987_654_321),
+            lossless: true,
+            steps: vec![step.clone()],
+            ..Outcome::default()
+        };
+        writer.event(&Event::Finished(&outcome)).unwrap();
+        let mut told = |id, index, step: &StepRecord| {
+            let event = Event::Step {
+                id,
+                category: None,
+                index,
+                step,
+            };
+            writer.event(&event).unwrap();
+        };
+        for index in 0..steps_of_the_next {
+            told("b", index, &step);
+        }
+        String::from_utf8(text).unwrap()
+    }
+
+    fn read(text: &str) -> Result<Records> {
+        parse_records(Path::new("records.jsonl"), text)
+    }
+
+    #[test]
+    fn what_is_written_is_read_to_the_nanosecond() {
+        let records = read(&written(0)).unwrap();
+        assert_eq!(records.setting.num_speculative_tokens, 3);
+        let [request] = &records.requests[..] else {
+            panic!("{:?}", records.requests)
+        };
+        assert_eq!((request.id.as_str(), request.output_tokens), ("a", 4));
+        assert_eq!(request.decode, Duration::from_nanos(987_654_321));
+        assert!(request.lossless && !records.torn);
+        let [step] = &request.steps[..] else {
+            panic!("{:?}", request.steps)
+        };
+        assert_eq!(
+            (&step.proposed[..], step.accepted),
+            (&[1_usize, 1, 1][..], 2)
+        );
+        assert_eq!(step.draft, Duration::from_nanos(1_234_567));
+        assert_eq!(step.verify, Duration::from_nanos(1));
+    }
+
+    #[test]
+    fn a_step_stands_on_one_line_with_all_that_names_it() {
+        let text = written(0);
+        let line: serde_json::Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
+        let expected = serde_json::json!({
+            "record": "step", "id": "a", "category": "code", "step": 0, "context_length": 40,
+            "proposed": [1, 1, 1], "accepted": 2, "emitted": 3,
+            "draft_us": 1234.567, "verify_us": 0.001, "other_us": 0.0,
+        });
+        assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_keeps_all_whole_requests_and_says_what_it_lost() {
+        let text = written(2);
+        let first_end = text.find("\"record\":\"request\"").unwrap();
+        let first_end = first_end + text[first_end..].find('\n').unwrap();
+        let begun = text.find('\n').unwrap();
+        for cut in begun + 1..text.len() {
+            let records = read(&text[..cut]).unwrap();
+            // A whole line that lacks nothing but its end counts as whole.
+            assert_eq!(
+                records.requests.len(),
+                usize::from(cut >= first_end),
+                "{cut}"
+            );
+        }
+        let records = read(&text).unwrap();
+        assert_eq!(records.unfinished, ["b"]);
+        assert!(!records.torn);
+        assert!(read(&text[..text.len() - 5]).unwrap().torn);
+    }
+
+    #[test]
+    fn a_broken_line_within_is_an_error_with_its_number() {
+        let text = written(1).replacen("\"accepted\":2", "\"accepted\":-2", 1);
+        let Err(crate::Error::Diagnostics(found)) = read(&text) else {
+            panic!("a negative count was read")
+        };
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].place.as_ref().unwrap().line, Some(2));
+        assert!(read("").is_err());
+        assert!(read(&written(0).replace("records/1", "records/9")).is_err());
+    }
+}

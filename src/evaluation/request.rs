@@ -1,0 +1,128 @@
+//! What was measured of one request: the figures of each of its steps, and those of the whole. Every metric is a fold
+//! over these, whether they come from a run or from a records file.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::decoding::StepRecord;
+use crate::evaluation::Outcome;
+
+/// One verification step, in figures.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepFigures {
+    /// Tokens before the step: prompt and output so far.
+    pub context_length: usize,
+    /// Draft tokens at depth 1, 2, …: a one for each token of a chain. Empty where nothing was drafted.
+    pub proposed: Vec<usize>,
+    /// Draft tokens that the verifier agreed with, those included that an end of text or the limit then cut.
+    pub accepted: usize,
+    /// Tokens added to the output, after cutting.
+    pub emitted: usize,
+    /// Time of the head.
+    #[serde(rename = "draft_us", with = "microseconds")]
+    pub draft: Duration,
+    /// Time of the verifier.
+    #[serde(rename = "verify_us", with = "microseconds")]
+    pub verify: Duration,
+    /// Time of everything else.
+    #[serde(rename = "other_us", with = "microseconds")]
+    pub other: Duration,
+}
+
+/// One request, in figures.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RequestFigures {
+    /// Request id.
+    pub id: String,
+    /// Category of the prompt.
+    pub category: Option<String>,
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Tokens of the output, the one from the prompt pass included.
+    pub output_tokens: usize,
+    /// Time of the prompt pass, which ends with the first token.
+    #[serde(rename = "prefill_us", with = "microseconds")]
+    pub prefill: Duration,
+    /// Time of all later steps with speculation.
+    #[serde(rename = "decode_us", with = "microseconds")]
+    pub decode: Duration,
+    /// Time of the prompt pass with plain decoding.
+    #[serde(rename = "plain_prefill_us", with = "microseconds")]
+    pub plain_prefill: Duration,
+    /// Time of all later tokens with plain decoding.
+    #[serde(rename = "plain_decode_us", with = "microseconds")]
+    pub plain_decode: Duration,
+    /// Both gave the same tokens.
+    pub lossless: bool,
+    /// Its steps; on lines of their own in a records file.
+    #[serde(skip)]
+    pub steps: Vec<StepFigures>,
+}
+
+impl StepFigures {
+    /// Time of the whole step.
+    #[must_use]
+    pub fn time(&self) -> Duration {
+        self.draft + self.verify + self.other
+    }
+}
+
+impl From<&StepRecord> for StepFigures {
+    fn from(step: &StepRecord) -> StepFigures {
+        StepFigures {
+            context_length: step.context_length,
+            proposed: vec![1; step.proposed.len()],
+            accepted: step.accepted,
+            emitted: step.emitted,
+            draft: step.draft,
+            verify: step.verify,
+            other: step.other,
+        }
+    }
+}
+
+impl From<&Outcome> for RequestFigures {
+    fn from(outcome: &Outcome) -> RequestFigures {
+        RequestFigures {
+            id: outcome.id.clone(),
+            category: outcome.category.clone(),
+            prompt_tokens: outcome.prompt_token_ids.len(),
+            output_tokens: outcome.output_token_ids.len(),
+            prefill: outcome.prefill,
+            decode: outcome.decode,
+            plain_prefill: outcome.plain_prefill,
+            plain_decode: outcome.plain_decode,
+            lossless: outcome.lossless,
+            steps: outcome.steps.iter().map(StepFigures::from).collect(),
+        }
+    }
+}
+
+/// Durations as microseconds with three decimals, which is every nanosecond of them.
+mod microseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::cast_precision_loss, reason = "exact for a hundred days")]
+    pub fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(time.as_nanos() as f64 / 1e3)
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "looked at before"
+    )]
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let time = f64::deserialize(deserializer)?;
+        if (0.0..1e15).contains(&time) {
+            Ok(Duration::from_nanos((time * 1e3).round() as u64))
+        } else {
+            Err(serde::de::Error::custom(format!(
+                "{time} is no time in microseconds"
+            )))
+        }
+    }
+}
