@@ -35,7 +35,7 @@ const AFTER_HELP: &str = "\
 Exit status:
   0    done, or the answer is yes
   1    done, and the answer is no (`validate` found errors, `diff` a difference, `eval`
-       a mismatch)
+       a mismatch or a metric under its limit)
   2    it could not be done (usage, missing or malformed input, unwritable output)
   130  interrupted
 

@@ -4,11 +4,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use speculators::decoding::MAX_SPECULATIVE_TOKENS;
 use speculators::demo;
 use speculators::evaluation::{
-    Comparison, Evaluation, Options, Outcome as RequestOutcome, Report, Setting, read_references,
+    Comparison, Evaluation, Event, Gate, Options, Paired, Report, RequestFigures, Setting,
+    read_references,
 };
 use speculators::models::{DraftHead, Verifier};
 use speculators::text::{Prompt, PromptBody, TextModel, parse_prompts, read_prompts};
@@ -21,7 +22,10 @@ use crate::output::OutputFile;
 use crate::progress;
 use crate::session::Session;
 
+mod measures;
 mod text;
+
+use measures::MeasureArguments;
 
 /// Output limit of the demonstration, which is to answer in seconds.
 const DEMO_NEW_TOKENS: usize = 64;
@@ -31,6 +35,7 @@ const DEMO_NEW_TOKENS: usize = 64;
 /// Decodes each prompt greedily, once plainly and once with speculation on the same engine, and checks that the tokens
 /// are the same. Acceptance is counted as vLLM counts it.
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("written").args(["outputs", "records"]).multiple(true))]
 #[command(after_long_help = "\
 Prompts are JSON objects, one a line, with one of `prompt`, `messages`, `turns`,
 `conversations` (ShareGPT) or `prompt_token_ids`, and optionally `id` and `category`.
@@ -39,19 +44,22 @@ Examples:
   speculators eval --demo
   speculators eval --verifier Llama-3.1-8B-Instruct --speculator converted --prompts mt_bench.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --format json --outputs outputs.jsonl
-  speculators eval --verifier V --speculator S --prompts P.jsonl --compare vllm.jsonl")]
+  speculators eval --verifier V --speculator S --prompts P.jsonl --compare vllm.jsonl
+  speculators eval --verifier V --speculator S --prompts P.jsonl --records new.jsonl --against old.jsonl
+  speculators eval --verifier V --speculator S --prompts P.jsonl --fail-under mean_length=2.5
+  speculators eval --from-records new.jsonl --against old.jsonl --metrics all")]
 pub struct EvalArguments {
     /// Evaluate the head that comes with this program; nothing else is needed
     #[arg(long, conflicts_with_all = ["verifier", "speculator", "prompts"])]
     pub demo: bool,
     /// Directory of the verifier: config, safetensors, tokenizer
-    #[arg(long, value_name = "DIR", required_unless_present = "demo")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["demo", "from_records"])]
     pub verifier: Option<PathBuf>,
     /// Directory of the head, in any layout that `inspect` recognizes
-    #[arg(long, value_name = "DIR", required_unless_present = "demo")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["demo", "from_records"])]
     pub speculator: Option<PathBuf>,
     /// Prompts, one JSON object a line
-    #[arg(long, value_name = "FILE.jsonl", required_unless_present = "demo")]
+    #[arg(long, value_name = "FILE.jsonl", required_unless_present_any = ["demo", "from_records"])]
     pub prompts: Option<PathBuf>,
     /// Draft tokens per step [default: what the checkpoint asks for]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=MAX_SPECULATIVE_TOKENS as i64))]
@@ -71,12 +79,15 @@ pub struct EvalArguments {
     /// Write ids, text and accepted tokens per step of each request
     #[arg(long, value_name = "FILE.jsonl")]
     pub outputs: Option<PathBuf>,
-    /// Replace the outputs file if it exists
-    #[arg(long, requires = "outputs")]
+    /// Replace the outputs and records files if they exist
+    #[arg(long, requires = "written")]
     pub force: bool,
     /// Compare with another engine's outputs (`id`, `output_token_ids` a line) and show where logits tie
     #[arg(long, value_name = "FILE.jsonl")]
     pub compare: Option<PathBuf>,
+    /// Records, metrics, gates and paired differences.
+    #[command(flatten)]
+    pub measure: MeasureArguments,
 }
 
 /// Runs the command.
@@ -86,6 +97,9 @@ pub fn run(arguments: EvalArguments, session: &Session) -> Outcome {
 }
 
 fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
+    if let Some(path) = &arguments.measure.from_records {
+        return fold_again(&arguments, path, session);
+    }
     if let Some(threads) = arguments.threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(usize::from(threads))
@@ -104,6 +118,9 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         .as_deref()
         .map(read_references)
         .transpose()?;
+    let measure = &arguments.measure;
+    let earlier = measure.earlier(session)?;
+    measure.check_records(arguments.force)?;
     let input = Input::gather(&arguments, session)?;
 
     // Configs, headers and the tokenizer first: what is wrong with them need not wait for gigabytes of weights.
@@ -135,6 +152,7 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         if arguments.demo { DEMO_NEW_TOKENS } else { 256 },
         |limit| limit as usize,
     );
+    Gate::check(&measure.fail_under, num_speculative_tokens)?;
     let head = DraftHead::load(&opened, &verifier)?;
 
     let evaluation = Evaluation {
@@ -143,21 +161,6 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         text: text.as_ref(),
         prompts_path: &input.prompts_path,
     };
-    let bar = progress::count_bar(session, input.prompts.len() as u64, "evaluating");
-    let mut finished = |outcome: &RequestOutcome| {
-        bar.inc(1);
-        bar.set_message(outcome.id.clone());
-    };
-    let options = Options {
-        num_speculative_tokens,
-        max_new_tokens,
-    };
-    let outcomes = evaluation.run(&input.prompts, options, session.cancelled(), &mut finished)?;
-    bar.finish_and_clear();
-
-    let comparison = references
-        .map(|references| Comparison::make(&verifier, &outcomes, &references))
-        .transpose()?;
     let setting = Setting {
         verifier: input.verifier_name,
         speculator: input.speculator_name,
@@ -168,7 +171,33 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         instruction_set: speculators_kernels::cpu::features().name().to_owned(),
         threads: rayon::current_num_threads(),
     };
-    let report = Report::fold(setting, &outcomes, comparison);
+    let mut records = measure.records(&setting, arguments.force);
+    let bar = progress::count_bar(session, input.prompts.len() as u64, "evaluating");
+    let mut watch = |event: Event<'_>| {
+        if let Event::Finished(outcome) = event {
+            bar.inc(1);
+            bar.set_message(outcome.id.clone());
+        }
+        records
+            .as_mut()
+            .map_or(Ok(()), |records| records.event(&event))
+    };
+    let options = Options {
+        num_speculative_tokens,
+        max_new_tokens,
+    };
+    let run = evaluation.run(&input.prompts, options, session.cancelled(), &mut watch);
+    bar.finish_and_clear();
+    if let (Err(speculators::Error::Interrupted), Some(records)) = (&run, &records)
+        && records.tell_what_is_left(session)
+    {
+        return Ok(Exit::Interrupted);
+    }
+    let outcomes = run?;
+
+    let comparison = references
+        .map(|references| Comparison::make(&verifier, &outcomes, &references))
+        .transpose()?;
     if let Some(mut file) = outputs {
         for outcome in &outcomes {
             serde_json::to_writer(&mut file, &outcome.record())?;
@@ -176,11 +205,45 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         }
         file.finish()?;
     }
+    let requests: Vec<RequestFigures> = outcomes.iter().map(RequestFigures::from).collect();
+    let mut report = Report::fold(setting, &requests, comparison);
+    report.against = earlier.map(|earlier| Paired::make(&report.setting, &requests, &earlier));
+    conclude(&arguments, report, text.as_ref(), session)
+}
+
+/// Makes the report of an earlier run again, out of its records.
+fn fold_again(arguments: &EvalArguments, path: &Path, session: &Session) -> Outcome {
+    let records = measures::read(path, session)?;
+    let earlier = arguments.measure.earlier(session)?;
+    Gate::check(&arguments.measure.fail_under, records.setting.positions())?;
+    let requests = &records.requests;
+    let mut report = Report::fold(records.setting, requests, None);
+    report.against = earlier.map(|earlier| Paired::make(&report.setting, requests, &earlier));
+    conclude(arguments, report, None, session)
+}
+
+/// Holds the report to the gates and shows it.
+fn conclude(
+    arguments: &EvalArguments,
+    mut report: Report,
+    text: Option<&TextModel>,
+    session: &Session,
+) -> Outcome {
+    let measure = &arguments.measure;
+    report.failed_gates = measure.failed_gates(&report);
     match arguments.format {
-        Format::Json => session.print_json(&report)?,
-        Format::Text => text::write(&report, text.as_ref(), &mut session.stdout())?,
+        Format::Json => {
+            session.print_json(&report)?;
+            let failed = report.failed_gates.iter().flatten();
+            failed.for_each(|failure| session.say(&measures::gate(failure)));
+        }
+        Format::Text => {
+            let mut stdout = session.stdout();
+            text::write(&report, text, measure.metrics, &mut stdout)?;
+        }
     }
-    Ok(if report.lossless.mismatched == 0 {
+    let gates_are_passed = report.failed_gates.iter().flatten().next().is_none();
+    Ok(if report.lossless.mismatched == 0 && gates_are_passed {
         Exit::Yes
     } else {
         Exit::No

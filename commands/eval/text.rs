@@ -6,10 +6,16 @@ use speculators::decoding::Chooser;
 use speculators::evaluation::{AcceptanceDifference, Comparison, Difference, Report};
 use speculators::text::TextModel;
 
+use super::measures::{self, Metrics};
 use crate::tables;
 
 /// Writes the report for people.
-pub fn write(report: &Report, text: Option<&TextModel>, output: &mut impl Write) -> io::Result<()> {
+pub fn write(
+    report: &Report,
+    text: Option<&TextModel>,
+    which: Metrics,
+    output: &mut impl Write,
+) -> io::Result<()> {
     let setting = &report.setting;
     writeln!(output, "verifier    {}", setting.verifier)?;
     writeln!(
@@ -28,10 +34,18 @@ pub fn write(report: &Report, text: Option<&TextModel>, output: &mut impl Write)
     )?;
     acceptance(report, output)?;
     categories(report, output)?;
+    measures::write_contexts(report, output)?;
+    measures::write_metrics(report, which, output)?;
     latency(report, output)?;
     lossless(report, output)?;
-    match &report.comparison {
-        Some(comparison) => write_comparison(comparison, text, output),
+    if let Some(comparison) = &report.comparison {
+        write_comparison(comparison, text, output)?;
+    }
+    if let Some(paired) = &report.against {
+        measures::write_paired(paired, which, output)?;
+    }
+    match &report.failed_gates {
+        Some(failed) => measures::write_gates(failed, output),
         None => Ok(()),
     }
 }
@@ -60,9 +74,14 @@ fn acceptance(report: &Report, output: &mut impl Write) -> io::Result<()> {
     }
     writeln!(output, "{}\n", table.trim_fmt())?;
     let counts = &report.counts;
+    let metric = report.metric("mean_length");
+    let interval = match metric.and_then(|metric| metric.interval) {
+        Some([low, high]) => format!(", 95 % interval {low:.3} to {high:.3} by request"),
+        None => String::new(),
+    };
     writeln!(
         output,
-        "mean acceptance length {:.3} tokens per step (1 + {} accepted / {} steps)\n",
+        "mean acceptance length {:.3} tokens per step (1 + {} accepted / {} steps){interval}\n",
         acceptance.mean_length, counts.accepted, counts.steps
     )
 }
@@ -78,13 +97,21 @@ fn categories(report: &Report, output: &mut impl Write) -> io::Result<()> {
         "drafted",
         "accepted",
         "mean length",
+        "95 % interval",
     ]);
-    let whole = ("all".to_owned(), &report.counts, &report.acceptance);
-    let parts = report
-        .categories
-        .iter()
-        .map(|part| (part.category.clone(), &part.counts, &part.acceptance));
-    for (name, counts, acceptance) in parts.chain(std::iter::once(whole)) {
+    let whole = report.metric("mean_length");
+    let whole = whole.and_then(|metric| metric.interval);
+    let whole = ("all".to_owned(), &report.counts, &report.acceptance, whole);
+    let parts = report.categories.iter().map(|part| {
+        let interval = part.mean_length_interval;
+        (
+            part.category.clone(),
+            &part.counts,
+            &part.acceptance,
+            interval,
+        )
+    });
+    for (name, counts, acceptance, interval) in parts.chain(std::iter::once(whole)) {
         table.add_row([
             name,
             counts.requests.to_string(),
@@ -92,6 +119,7 @@ fn categories(report: &Report, output: &mut impl Write) -> io::Result<()> {
             counts.drafted.to_string(),
             counts.accepted.to_string(),
             format!("{:.3}", acceptance.mean_length),
+            measures::interval(interval),
         ]);
     }
     writeln!(output, "{}\n", table.trim_fmt())

@@ -1,0 +1,290 @@
+//! Records, metrics, gates and paired differences of an evaluation: their options, and how people read them.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use comfy_table::CellAlignment;
+use fs_err::{File, OpenOptions};
+use speculators::evaluation::{
+    Event, Gate, GateFailure, Interval, Paired, Records, RecordsWriter, Report, Setting,
+    read_records,
+};
+use speculators_formats::{Diagnostic, Place, codes};
+
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::tables;
+
+/// What to measure by, and what to make of it.
+#[derive(Args, Debug)]
+pub struct MeasureArguments {
+    /// Write one line per verification step while it runs; a crash loses no more than the line being written
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub records: Option<PathBuf>,
+    /// Run nothing: report on what `--records` wrote
+    #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["demo", "verifier", "speculator", "prompts",
+        "num_speculative_tokens", "max_new_tokens", "limit", "threads", "outputs", "records", "force", "compare"])]
+    pub from_records: Option<PathBuf>,
+    /// Which metrics the text report lists; the JSON report has all
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t = Metrics::Short)]
+    pub metrics: Metrics,
+    /// End with 1 if a metric is less than this; may be given several times
+    #[arg(long, value_name = "NAME=LIMIT", value_parser = Gate::parse)]
+    pub fail_under: Vec<Gate>,
+    /// Show differences from an earlier run's records, paired by request, with intervals
+    ///
+    /// Takes what `--records` wrote, of another head or other settings over the same prompts. (`--compare` takes
+    /// another engine's outputs and compares tokens; this compares figures, and so has a name of its own.)
+    #[arg(long, value_name = "RECORDS.jsonl")]
+    pub against: Option<PathBuf>,
+}
+
+/// How many metrics to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Metrics {
+    /// Every one, with all that the field calls acceptance length
+    All,
+    /// The few that are looked at first
+    Short,
+}
+
+impl MeasureArguments {
+    /// The records to compare with, read before anything runs or is overwritten.
+    pub fn earlier(&self, session: &Session) -> Result<Option<Records>, Failure> {
+        let path = self.against.as_deref();
+        path.map(|path| read(path, session)).transpose()
+    }
+
+    /// Looks whether records may be written where they are to be, before the work.
+    pub fn check_records(&self, force: bool) -> Result<(), Failure> {
+        match &self.records {
+            Some(path) if !force && fs_err::symlink_metadata(path).is_ok() => {
+                Err(exists(path).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The file of records, where one is wanted.
+    pub fn records(&self, setting: &Setting, force: bool) -> Option<RecordsFile> {
+        self.records.as_ref().map(|path| RecordsFile {
+            path: path.clone(),
+            force,
+            setting: setting.clone(),
+            writer: None,
+        })
+    }
+
+    /// The gates that a report does not pass, if there are any gates.
+    pub fn failed_gates(&self, report: &Report) -> Option<Vec<GateFailure>> {
+        let failed = self.fail_under.iter();
+        let failed = failed.filter_map(|gate| gate.failure(&report.metrics));
+        (!self.fail_under.is_empty()).then(|| failed.collect())
+    }
+}
+
+/// Reads records, and says what of them is not whole.
+pub fn read(path: &Path, session: &Session) -> Result<Records, Failure> {
+    let records = read_records(path)?;
+    let name = path.display();
+    if records.torn {
+        session.say(&format!(
+            "{name}: the last line is cut off and left out; that run was killed"
+        ));
+    }
+    if !records.unfinished.is_empty() {
+        session.say(&format!(
+            "{name}: not complete and left out: {}",
+            records.unfinished.join(", ")
+        ));
+    }
+    Ok(records)
+}
+
+/// The file of records. It bears its name from the start, since its use is to outlive a crash; and it starts with the
+/// first step, so that a run that comes to nothing leaves nothing.
+pub struct RecordsFile {
+    path: PathBuf,
+    force: bool,
+    setting: Setting,
+    writer: Option<RecordsWriter<File>>,
+}
+
+impl RecordsFile {
+    /// Writes what came of a step or a request.
+    pub fn event(&mut self, event: &Event<'_>) -> speculators::Result<()> {
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => {
+                let file = create(&self.path, self.force)?;
+                let writer = RecordsWriter::begin(file, &self.setting);
+                none.insert(writer.map_err(|error| unwritable(&self.path, &error))?)
+            }
+        };
+        writer
+            .event(event)
+            .map_err(|error| unwritable(&self.path, &error).into())
+    }
+
+    /// Says what is left of a run that was stopped; false if nothing is.
+    pub fn tell_what_is_left(&self, session: &Session) -> bool {
+        let path = self.path.display();
+        if self.writer.is_some() {
+            session.say(&format!("interrupted; {path} holds the records up to here"));
+        }
+        self.writer.is_some()
+    }
+}
+
+fn create(path: &Path, force: bool) -> Result<File, Diagnostic> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(force).truncate(force);
+    options
+        .create_new(!force)
+        .open(path)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => exists(path),
+            _ => unwritable(path, &error),
+        })
+}
+
+fn exists(path: &Path) -> Diagnostic {
+    Diagnostic::error(codes::OUTPUT_EXISTS, "the records file exists already")
+        .at(Place::file(path))
+        .help("pass `--force` to replace it, or name another file")
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Diagnostic {
+    Diagnostic::error(
+        codes::OUTPUT_UNWRITABLE,
+        "the records file cannot be written",
+    )
+    .at(Place::file(path))
+    .note(error.to_string())
+}
+
+/// The metrics of a run, each with its definition.
+pub fn write_metrics(report: &Report, which: Metrics, output: &mut impl Write) -> io::Result<()> {
+    let mut table = tables::plain(&["metric", "value", "95 % interval", "definition"]);
+    let listed = report.metrics.iter();
+    for metric in listed.filter(|metric| metric.short || which == Metrics::All) {
+        table.add_row([
+            metric.name.clone(),
+            figure(metric.value),
+            interval(metric.interval),
+            format!("{} ({})", metric.definition, metric.whose),
+        ]);
+    }
+    if let Some(column) = table.column_mut(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    writeln!(output, "{}", table.trim_fmt())?;
+    if which == Metrics::Short {
+        let rest = report.metrics.len() - table.row_iter().count();
+        writeln!(output, "`--metrics all` lists {rest} more")?;
+    }
+    writeln!(output)
+}
+
+/// Acceptance by context length, where steps differ in it.
+pub fn write_contexts(report: &Report, output: &mut impl Write) -> io::Result<()> {
+    if report.context_lengths.len() < 2 {
+        return Ok(());
+    }
+    let mut table = tables::numbers(&[
+        "context length",
+        "requests",
+        "steps",
+        "accepted",
+        "mean length",
+        "95 % interval",
+    ]);
+    for range in &report.context_lengths {
+        table.add_row([
+            format!("{} to {}", range.from, range.to - 1),
+            range.requests.to_string(),
+            range.steps.to_string(),
+            range.accepted.to_string(),
+            figure(range.mean_length),
+            interval(range.mean_length_interval),
+        ]);
+    }
+    writeln!(output, "{}\n", table.trim_fmt())
+}
+
+/// Differences from another run.
+pub fn write_paired(paired: &Paired, which: Metrics, output: &mut impl Write) -> io::Result<()> {
+    let setting = &paired.setting;
+    writeln!(
+        output,
+        "\nagainst {} with {} draft tokens per step: {} requests paired, {} only here, {} only there",
+        setting.speculator,
+        setting.num_speculative_tokens,
+        paired.paired,
+        paired.only_here,
+        paired.only_there
+    )?;
+    if !paired.other_prompts.is_empty() {
+        writeln!(
+            output,
+            "NOT the same prompts: the number of tokens differs in {}",
+            paired.other_prompts.join(", ")
+        )?;
+    }
+    let mut table =
+        tables::numbers(&["metric", "here", "there", "difference", "95 % interval", ""]);
+    let listed = paired.differences.iter();
+    for difference in listed.filter(|metric| metric.short || which == Metrics::All) {
+        table.add_row([
+            difference.name.clone(),
+            figure(Some(difference.here)),
+            figure(Some(difference.there)),
+            format!("{:+.3}", difference.difference),
+            signed(difference.interval),
+            match (difference.interval, difference.is_clear()) {
+                (None, _) => "too few requests",
+                (_, true) => "clear",
+                (_, false) => "may be chance",
+            }
+            .to_owned(),
+        ]);
+    }
+    writeln!(output, "{}", table.trim_fmt())
+}
+
+/// What gates came to.
+pub fn write_gates(failed: &[GateFailure], output: &mut impl Write) -> io::Result<()> {
+    if failed.is_empty() {
+        return writeln!(output, "every gate is passed");
+    }
+    failed
+        .iter()
+        .try_for_each(|failure| writeln!(output, "{}", gate(failure)))
+}
+
+/// One gate that is not passed, in a line.
+pub fn gate(failure: &GateFailure) -> String {
+    let GateFailure { metric, limit, .. } = failure;
+    match (failure.value, failure.short_by) {
+        (Some(value), Some(short)) => {
+            format!("FAILED: {metric} is {value:.4}, {short:.4} under its limit of {limit}")
+        }
+        _ => format!("FAILED: there is nothing to make {metric} of; its limit is {limit}"),
+    }
+}
+
+fn figure(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
+}
+
+/// An interval, or nothing.
+pub fn interval(interval: Option<Interval>) -> String {
+    interval.map_or_else(String::new, |[low, high]| format!("{low:.3} to {high:.3}"))
+}
+
+fn signed(interval: Option<Interval>) -> String {
+    interval.map_or_else(String::new, |[low, high]| {
+        format!("{low:+.3} to {high:+.3}")
+    })
+}
