@@ -1,0 +1,167 @@
+//! Many draws with Philox: whole texts of several steps have the distribution of plain sampling. Seeds are fixed, so
+//! these tests pass always or never.
+
+use std::collections::BTreeMap;
+
+use speculators_kernels::{Draws, Proposal, Sampling, cpu};
+
+use super::toy::{Chain, Law, Toy, Tree};
+
+const TEXTS: u64 = 30_000;
+
+/// How far Pearson's statistic is above its mean, in standard deviations, for texts of `length` tokens made by steps
+/// that emit some tokens each.
+fn deviation(toy: &Toy, length: usize, mut step: impl FnMut(u64, &[u32]) -> Vec<u32>) -> f64 {
+    let mut counts: BTreeMap<Vec<u32>, f64> = BTreeMap::new();
+    for seed in 0..TEXTS {
+        let mut text = Vec::new();
+        while text.len() < length {
+            let emitted = step(seed, &text);
+            text.extend(emitted);
+        }
+        text.truncate(length);
+        *counts.entry(text).or_default() += 1.0;
+    }
+    let (mut statistic, mut cells) = (0.0, 0.0);
+    // Rare texts are counted as one.
+    let mut rare = (0.0, 0.0);
+    for (text, probability) in Law::plain(toy, length).texts() {
+        let expected = probability * TEXTS as f64;
+        let count = counts.remove(text).unwrap_or(0.0);
+        if expected < 5.0 {
+            rare = (rare.0 + expected, rare.1 + count);
+        } else {
+            statistic += (count - expected).powi(2) / expected;
+            cells += 1.0;
+        }
+    }
+    assert!(counts.is_empty(), "impossible texts: {counts:?}");
+    if rare.0 >= 5.0 {
+        statistic += (rare.1 - rare.0).powi(2) / rare.0;
+        cells += 1.0;
+    }
+    let freedom: f64 = cells - 1.0;
+    assert!(freedom > 10.0, "{freedom}");
+    (statistic - freedom) / (2.0 * freedom).sqrt()
+}
+
+fn toys() -> Vec<Toy> {
+    Toy::all(24).filter(|toy| toy.width > 3).take(8).collect()
+}
+
+#[test]
+fn chains_token_by_token() {
+    for toy in toys() {
+        let deviation = deviation(&toy, 4, |seed, text| {
+            let mut draws = Draws::new(seed, text.len() as u64);
+            let chain = Chain::drawn(&toy, text, 2, &mut draws);
+            let proposal = chain.proposal(&toy);
+            chain.emitted(
+                &cpu::chain_reject(&chain.drafted, &chain.target, &proposal, &mut draws).unwrap(),
+            )
+        });
+        assert!(deviation < 4.0, "{deviation}");
+    }
+}
+
+fn blocks(toy: &Toy, position: impl Fn(usize) -> u64) -> f64 {
+    deviation(toy, 4, |seed, text| {
+        let mut draws = Draws::new(seed, position(text.len()));
+        let chain = Chain::drawn(toy, text, 2, &mut draws);
+        let proposal = chain.proposal(toy);
+        chain.emitted(
+            &cpu::block_verify(&chain.drafted, &chain.target, &proposal, &mut draws).unwrap(),
+        )
+    })
+}
+
+#[test]
+fn blocks_of_tokens() {
+    for toy in toys() {
+        let deviation = blocks(&toy, |length| length as u64);
+        assert!(deviation < 4.0, "{deviation}");
+    }
+}
+
+/// A step that draws with the noise of the one before is seen.
+#[test]
+fn noise_that_comes_back_is_seen() {
+    let largest = toys()
+        .iter()
+        .map(|toy| blocks(toy, |_| 0))
+        .fold(0.0, f64::max);
+    assert!(largest > 20.0, "{largest}");
+}
+
+#[test]
+fn trees_of_siblings() {
+    for toy in toys() {
+        let deviation = deviation(&toy, 4, |seed, text| {
+            let mut draws = Draws::new(seed, text.len() as u64);
+            let tree = Tree::drawn(&toy, text, 2, &mut draws);
+            let (parents, tokens, target) = (&tree.parents, &tree.tokens, &tree.target);
+            let proposal = tree.proposal(&toy);
+            let accepted = cpu::tree_residual(parents, tokens, target, &proposal, &mut draws);
+            let accepted = accepted.unwrap();
+            tree.emitted(&accepted.path, accepted.bonus)
+        });
+        assert!(deviation < 4.0, "{deviation}");
+    }
+}
+
+#[test]
+fn trees_of_chosen_tokens() {
+    for toy in toys() {
+        let deviation = deviation(&toy, 4, |seed, text| {
+            let mut draws = Draws::new(seed, text.len() as u64);
+            let tree = Tree::chosen(&toy, text, 2);
+            let (parents, tokens, target) = (&tree.parents, &tree.tokens, &tree.target);
+            let proposal = Proposal::Chosen;
+            let accepted = cpu::tree_residual(parents, tokens, target, &proposal, &mut draws);
+            let accepted = accepted.unwrap();
+            tree.emitted(&accepted.path, accepted.bonus)
+        });
+        assert!(deviation < 4.0, "{deviation}");
+    }
+}
+
+/// The verifier's choices, from the logarithms of its distribution: noise by position, so that rows of one depth share
+/// theirs.
+fn sampled(toy: &Toy, target: &[f64], positions: &[u64], seed: u64) -> Vec<u32> {
+    let logits: Vec<f32> = target.iter().map(|p| p.ln() as f32).collect();
+    let sampling = Sampling::with_temperature(1.0, seed);
+    let mut ids = vec![0; positions.len()];
+    cpu::sample(&logits, toy.width, &sampling, positions, &mut ids).unwrap();
+    ids
+}
+
+/// Sample-then-match, with the noise of plain sampling: not only the distribution, the tokens are the same.
+#[test]
+fn trees_matched_with_samples_give_the_tokens_of_plain_sampling() {
+    for toy in toys() {
+        let mut matched = |seed: u64, text: &[u32]| {
+            let tree = Tree::chosen(&toy, text, 2);
+            let mut positions = vec![text.len() as u64];
+            for parent in &tree.parents[1..] {
+                positions.push(positions[*parent as usize] + 1);
+            }
+            let targets = sampled(&toy, &tree.target, &positions, seed);
+            let accepted = cpu::accept(&tree.parents, &tree.tokens, &targets).unwrap();
+            tree.emitted(&accepted.path, accepted.bonus)
+        };
+        for seed in 0..200 {
+            let (mut plain, mut text) = (Vec::new(), Vec::new());
+            while text.len() < 8 {
+                let emitted = matched(seed, &text);
+                text.extend(emitted);
+            }
+            while plain.len() < text.len() {
+                let position = plain.len() as u64;
+                plain.extend(sampled(&toy, &toy.p(&plain), &[position], seed));
+            }
+            assert_eq!(text, plain);
+        }
+        let deviation = deviation(&toy, 4, &mut matched);
+        assert!(deviation < 4.0, "{deviation}");
+    }
+}
