@@ -163,7 +163,23 @@ fn trees_of_which_only_the_first_siblings_are_kept() {
     }
 }
 
-/// Of one chain, the tree without branches says what the chain says.
+/// Whatever the siblings are, if they came about without the noise of verification, the residual of the tokens alone is
+/// right; it only accepts less.
+#[test]
+fn trees_that_were_drawn_can_be_verified_as_chosen() {
+    for (index, toy) in Toy::all(24).enumerate() {
+        let law = Law::of(&toy, 3, |chance| {
+            let tree = Tree::drawn(&toy, &[], 2, chance);
+            let (parents, tokens, target) = (&tree.parents, &tree.tokens, &tree.target);
+            let proposal = Proposal::Chosen;
+            let accepted = cpu::tree_residual(parents, tokens, target, &proposal, chance).unwrap();
+            tree.emitted(&accepted.path, accepted.bonus)
+        });
+        let distance = law.distance(&Law::plain(&toy, 3));
+        assert!(distance <= EXACT, "toy {index}: {distance:e}");
+    }
+}
+
 #[test]
 fn trees_that_were_chosen_and_sample_then_match() {
     for (index, toy) in Toy::all(48).enumerate() {

@@ -127,17 +127,6 @@ fn a_wrong_account_of_the_draft_is_seen() {
         chain.emitted(&cpu::chain_reject(&chain.drafted, &chain.target, &proposal, chance).unwrap())
     });
     assert!(chosen > 0.05, "{chosen}");
-
-    // Drawn, said to be the most probable token.
-    let drawn = distance(3, |toy, chance| {
-        let tree = Tree::drawn(toy, &[], 2, chance);
-        let (parents, tokens, target) = (&tree.parents, &tree.tokens, &tree.target);
-        let accepted = cpu::tree_residual(parents, tokens, target, &Proposal::Chosen, chance);
-        let accepted = accepted.unwrap();
-        tree.emitted(&accepted.path, accepted.bonus)
-    });
-    // That is slower but right: whatever the siblings are, the residual of a token alone is exact.
-    assert!(drawn < 1e-12, "{drawn}");
 }
 
 /// Siblings in another order than they were drawn in, and siblings kept for what they are.
