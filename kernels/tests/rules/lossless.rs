@@ -19,7 +19,7 @@ const CHAIN_RULES: [(&str, ChainRule); 2] = [
 #[test]
 fn chains_that_were_drawn() {
     for (name, rule) in CHAIN_RULES {
-        for (index, toy) in Toy::all(48).enumerate() {
+        for (index, toy) in Toy::all(240).enumerate() {
             for length in 0..=3 {
                 let law = Law::of(&toy, length + 1, |chance| {
                     let chain = Chain::drawn(&toy, &[], length, chance);
@@ -40,7 +40,7 @@ fn chains_that_were_drawn() {
 #[test]
 fn chains_that_were_chosen() {
     for (name, rule) in CHAIN_RULES {
-        for (index, toy) in Toy::all(48).enumerate() {
+        for (index, toy) in Toy::all(240).enumerate() {
             for first in 0..toy.vocabulary.draft_width() as u32 {
                 let law = Law::of(&toy, 4, |chance| {
                     let width = toy.vocabulary.draft_width() as u32;
@@ -61,7 +61,7 @@ fn chains_that_were_chosen() {
 #[test]
 fn chains_with_a_token_from_elsewhere() {
     for (name, rule) in CHAIN_RULES {
-        for (index, toy) in Toy::all(48).enumerate() {
+        for (index, toy) in Toy::all(240).enumerate() {
             let law = Law::of(&toy, 4, |chance| {
                 let mut chain = Chain::drawn(&toy, &[], 3, chance);
                 let width = toy.vocabulary.draft_width();
@@ -90,7 +90,7 @@ fn mean_accepted(toy: &Toy, length: usize, rule: ChainRule) -> f64 {
 #[test]
 fn blocks_accept_at_least_as_much_as_tokens() {
     let mut largest = 0.0f64;
-    for toy in Toy::all(48) {
+    for toy in Toy::all(240) {
         for length in 1..=3 {
             let [token, block] = CHAIN_RULES.map(|(_, rule)| mean_accepted(&toy, length, rule));
             assert!(block >= token - EXACT, "{block} {token}");
@@ -111,7 +111,7 @@ fn blocks_accept_at_least_as_much_as_tokens() {
 
 #[test]
 fn trees_that_were_drawn_without_replacement() {
-    for (index, toy) in Toy::all(24).enumerate() {
+    for (index, toy) in Toy::all(48).enumerate() {
         for depth in 0..=2 {
             let law = Law::of(&toy, depth + 1, |chance| {
                 let tree = Tree::drawn(&toy, &[], depth, chance);
@@ -138,7 +138,7 @@ fn trees_that_were_drawn_without_replacement() {
 /// Of the siblings drawn the first are kept, how many by a score that does not know them.
 #[test]
 fn trees_of_which_only_the_first_siblings_are_kept() {
-    for (index, toy) in Toy::all(24).enumerate() {
+    for (index, toy) in Toy::all(9).enumerate() {
         let law = Law::of(&toy, 3, |chance| {
             let tree = Tree::grow(&toy, &[], |node, at, q| {
                 let mut drawn = cpu::draw(q, node, 3, chance).unwrap();
@@ -167,7 +167,7 @@ fn trees_of_which_only_the_first_siblings_are_kept() {
 /// right; it only accepts less.
 #[test]
 fn trees_that_were_drawn_can_be_verified_as_chosen() {
-    for (index, toy) in Toy::all(24).enumerate() {
+    for (index, toy) in Toy::all(12).enumerate() {
         let law = Law::of(&toy, 3, |chance| {
             let tree = Tree::drawn(&toy, &[], 2, chance);
             let (parents, tokens, target) = (&tree.parents, &tree.tokens, &tree.target);

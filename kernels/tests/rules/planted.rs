@@ -1,6 +1,6 @@
 //! Rules with a mistake each, as they were found in the wild. The check of `lossless.rs` must see every one of them.
 
-use speculators_kernels::{Accepted, Chance, Event, Proposal, Purpose, cpu};
+use speculators_kernels::{Accepted, Chance, Event, Purpose, cpu};
 
 use super::toy::{Chain, Law, Toy, Tree};
 

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use speculators_kernels::{Chance, Draws, Event, Proposal, Sampling, cpu};
+use speculators_kernels::{Accepted, Chance, Draws, Event, Proposal, Sampling, cpu};
 
 use super::toy::{Chain, Law, Toy, Tree};
 
-const TEXTS: u64 = 30_000;
+const TEXTS: u64 = 20_000;
 
 /// How far Pearson's statistic is above its mean, in standard deviations, for texts of `length` tokens made by steps
 /// that emit some tokens each.
@@ -49,39 +49,35 @@ fn toys() -> Vec<Toy> {
     Toy::all(24).filter(|toy| toy.width > 3).take(8).collect()
 }
 
-#[test]
-fn chains_token_by_token() {
-    for toy in toys() {
-        let deviation = deviation(&toy, 4, |seed, text| {
-            let mut draws = Draws::new(seed, text.len() as u64);
-            let chain = Chain::drawn(&toy, text, 2, &mut draws);
-            let proposal = chain.proposal(&toy);
-            chain.emitted(
-                &cpu::chain_reject(&chain.drafted, &chain.target, &proposal, &mut draws).unwrap(),
-            )
-        });
-        assert!(deviation < 4.0, "{deviation}");
-    }
-}
+type ChainRule<C> =
+    fn(&[u32], &[f64], &Proposal<'_, f64>, &mut C) -> speculators_kernels::Result<Accepted>;
 
-/// How the noise of a step is found, from the seed and the number of tokens before it.
-type Noise<C> = fn(u64, usize) -> C;
-
-fn blocks<C: Chance>(toy: &Toy, noise: Noise<C>) -> f64 {
+/// Of texts made by chains of two, with the noise that `noise` finds for a seed and the number of tokens before a step.
+fn chains<C: Chance>(toy: &Toy, rule: ChainRule<C>, noise: fn(u64, usize) -> C) -> f64 {
     deviation(toy, 4, |seed, text| {
         let mut chance = noise(seed, text.len());
         let chain = Chain::drawn(toy, text, 2, &mut chance);
         let proposal = chain.proposal(toy);
-        chain.emitted(
-            &cpu::block_verify(&chain.drafted, &chain.target, &proposal, &mut chance).unwrap(),
-        )
+        chain.emitted(&rule(&chain.drafted, &chain.target, &proposal, &mut chance).unwrap())
     })
+}
+
+fn by_step(seed: u64, before: usize) -> Draws {
+    Draws::new(seed, before as u64)
+}
+
+#[test]
+fn chains_token_by_token() {
+    for toy in toys() {
+        let deviation = chains(&toy, cpu::chain_reject, by_step);
+        assert!(deviation < 4.0, "{deviation}");
+    }
 }
 
 #[test]
 fn blocks_of_tokens() {
     for toy in toys() {
-        let deviation = blocks(&toy, |seed, before| Draws::new(seed, before as u64));
+        let deviation = chains(&toy, cpu::block_verify, by_step);
         assert!(deviation < 4.0, "{deviation}");
     }
 }
@@ -111,14 +107,21 @@ impl Chance for ByPosition {
     }
 }
 
+fn by_position(seed: u64, before: usize) -> ByPosition {
+    ByPosition(Draws::new(seed, 0), before)
+}
+
 #[test]
 fn noise_that_comes_back_is_seen() {
-    let largest = |noise: fn(&Toy) -> f64| toys().iter().map(noise).fold(0.0, f64::max);
-    let by_position =
-        largest(|toy| blocks(toy, |seed, before| ByPosition(Draws::new(seed, 0), before)));
-    let always_the_same = largest(|toy| blocks(toy, |seed, _| Draws::new(seed, 0)));
-    assert!(by_position > 10.0, "{by_position}");
-    assert!(always_the_same > 10.0, "{always_the_same}");
+    let toys = toys();
+    let largest = |of: &dyn Fn(&Toy) -> f64| toys.iter().map(of).fold(0.0, f64::max);
+    // A token is judged before anything behind it is looked at, which is therefore as good as new.
+    let tokens = largest(&|toy| chains(toy, cpu::chain_reject, by_position));
+    assert!(tokens < 4.0, "{tokens}");
+    let blocks = largest(&|toy| chains(toy, cpu::block_verify, by_position));
+    assert!(blocks > 10.0, "{blocks}");
+    let same = largest(&|toy| chains(toy, cpu::block_verify, |seed, _| Draws::new(seed, 0)));
+    assert!(same > 10.0, "{same}");
 }
 
 #[test]
