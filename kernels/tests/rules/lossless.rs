@@ -138,15 +138,16 @@ fn trees_that_were_drawn_without_replacement() {
 /// Of the siblings drawn the first are kept, how many by a score that does not know them.
 #[test]
 fn trees_of_which_only_the_first_siblings_are_kept() {
-    for (index, toy) in Toy::all(9).enumerate() {
+    for (index, toy) in Toy::all(48).enumerate() {
         let law = Law::of(&toy, 3, |chance| {
             let tree = Tree::grow(&toy, &[], |node, at, q| {
-                let mut drawn = cpu::draw(q, node, 3, chance).unwrap();
-                drawn.truncate(if at == 2 {
+                let kept = if at == 2 {
                     0
                 } else {
                     [2, 0, 1][(node + index) % 3]
-                });
+                };
+                let mut drawn = cpu::draw(q, node, if at == 2 { 0 } else { 2 }, chance).unwrap();
+                drawn.truncate(kept);
                 let mapped = drawn
                     .into_iter()
                     .map(|token| toy.vocabulary.to_verifier(token));
@@ -167,7 +168,7 @@ fn trees_of_which_only_the_first_siblings_are_kept() {
 /// right; it only accepts less.
 #[test]
 fn trees_that_were_drawn_can_be_verified_as_chosen() {
-    for (index, toy) in Toy::all(12).enumerate() {
+    for (index, toy) in Toy::all(24).enumerate() {
         let law = Law::of(&toy, 3, |chance| {
             let tree = Tree::drawn(&toy, &[], 2, chance);
             let (parents, tokens, target) = (&tree.parents, &tree.tokens, &tree.target);

@@ -7,7 +7,7 @@ use speculators_kernels::{Accepted, Chance, Draws, Event, Proposal, Sampling, cp
 
 use super::toy::{Chain, Law, Toy, Tree};
 
-const TEXTS: u64 = 20_000;
+const TEXTS: u64 = 12_000;
 
 /// How far Pearson's statistic is above its mean, in standard deviations, for texts of `length` tokens made by steps
 /// that emit some tokens each.
@@ -46,7 +46,7 @@ fn deviation(toy: &Toy, length: usize, mut step: impl FnMut(u64, &[u32]) -> Vec<
 }
 
 fn toys() -> Vec<Toy> {
-    Toy::all(24).filter(|toy| toy.width > 3).take(8).collect()
+    Toy::all(24).filter(|toy| toy.width > 3).take(5).collect()
 }
 
 type ChainRule<C> =

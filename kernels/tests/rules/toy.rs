@@ -214,10 +214,11 @@ impl Tree {
         tree
     }
 
-    /// Two or three siblings drawn at each node down to a depth, fewer where the head has no more.
+    /// Siblings drawn at each node down to a depth, fewer where the head has no more: three, then two and one, as there
+    /// are not too many such trees.
     pub fn drawn(toy: &Toy, before: &[u32], depth: usize, chance: &mut impl Chance) -> Tree {
         Tree::grow(toy, before, |node, at, q| {
-            let count = if at == depth { 0 } else { 2 + (node + 1) % 2 };
+            let count = if at == depth { 0 } else { 3 - node.min(2) };
             let drawn = cpu::draw(q, node, count, chance).unwrap();
             drawn
                 .into_iter()
