@@ -172,6 +172,9 @@ fn parameters_outside_their_domain_are_refused() {
     }
 }
 
+/// Temperature; repetition, frequency and presence penalty; min-p, top-k, top-p; probabilities.
+type Case = (f32, [f32; 3], f32, usize, f32, [f64; 10]);
+
 /// Penalties, temperature, filters and the distribution they leave, as vLLM 0.32 computes them on a CPU (`apply_penalties`,
 /// `MinPLogitsProcessor`, `apply_top_k_top_p_pytorch`).
 #[test]
@@ -181,7 +184,7 @@ fn the_distribution_is_that_of_vllm() {
     let seen =
         [(2, 0), (3, 1), (7, 0), (9, 2)].map(|(token, in_output)| Occurrence { token, in_output });
     let path: &[u32] = &[8, 9];
-    let cases: [(f32, [f32; 3], f32, usize, f32, [f64; 10]); 7] = [
+    let cases: [Case; 7] = [
         (
             1.0,
             [1.0, 0.0, 0.0],
