@@ -8,11 +8,13 @@ use crate::diff::DiffArguments;
 use crate::doctor::DoctorArguments;
 use crate::eval::EvalArguments;
 use crate::explain::ExplainArguments;
+use crate::init::InitArguments;
 use crate::inspect::InspectArguments;
 use crate::pull::PullArguments;
 use crate::push::PushArguments;
 use crate::stitch_mtp::StitchMtpArguments;
 use crate::validate::ValidateArguments;
+use crate::vocab::VocabArguments;
 
 /// Convert, validate and evaluate speculative-decoding heads
 ///
@@ -88,13 +90,15 @@ pub enum Format {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Pull(PullArguments),
-    Push(PushArguments),
+    Vocab(VocabArguments),
+    Init(Box<InitArguments>),
     Convert(ConvertArguments),
     StitchMtp(StitchMtpArguments),
     Validate(ValidateArguments),
     Inspect(InspectArguments),
     Diff(DiffArguments),
     Eval(EvalArguments),
+    Push(PushArguments),
     Doctor(DoctorArguments),
     Explain(ExplainArguments),
     Completions(CompletionsArguments),

@@ -115,6 +115,17 @@ pub enum Dtype {
     Bfloat16,
 }
 
+impl Dtype {
+    /// As configs name it.
+    pub fn float_type(self) -> FloatType {
+        match self {
+            Dtype::Float32 => FloatType::Float32,
+            Dtype::Float16 => FloatType::Float16,
+            Dtype::Bfloat16 => FloatType::Bfloat16,
+        }
+    }
+}
+
 /// Whose embedding is written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Embed {
@@ -222,11 +233,7 @@ impl ConvertArguments {
         request.algorithm = self.algorithm;
         request.options = self.resolve.options();
         request.options.slice_lm_head = matches!(self.lm_head, LmHead::SliceToDraft);
-        request.dtype = self.dtype.map(|dtype| match dtype {
-            Dtype::Float32 => FloatType::Float32,
-            Dtype::Float16 => FloatType::Float16,
-            Dtype::Bfloat16 => FloatType::Bfloat16,
-        });
+        request.dtype = self.dtype.map(Dtype::float_type);
         request.embedding = match self.embed {
             Embed::Own => Embedding::Own,
             Embed::Verifier => Embedding::Verifier,

@@ -9,6 +9,7 @@ mod downloads;
 mod eval;
 mod explain;
 mod failure;
+mod init;
 mod inspect;
 mod models;
 mod output;
@@ -21,6 +22,7 @@ mod session;
 mod stitch_mtp;
 mod tables;
 mod validate;
+mod vocab;
 mod words;
 
 use std::process::ExitCode;
@@ -40,12 +42,14 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Pull(command) => pull::run(&command, &session),
         Command::Push(command) => push::run(command, &session),
+        Command::Init(command) => init::run(command, &session),
         Command::Convert(command) => convert::run(command, &session),
         Command::StitchMtp(command) => stitch_mtp::run(command, &session),
         Command::Validate(command) => validate::run(command, &session),
         Command::Inspect(command) => inspect::run(command, &session),
         Command::Diff(command) => diff::run(command, &session),
         Command::Eval(command) => eval::run(command, &session),
+        Command::Vocab(command) => vocab::run(command, &session),
         Command::Doctor(command) => doctor::run(&command, &session),
         Command::Explain(command) => explain::run(&command, &session),
         Command::Completions(command) => completions::run(&command, &session),

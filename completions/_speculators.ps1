@@ -27,24 +27,120 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('pull', 'pull', [CompletionResultType]::ParameterValue, 'Fetch a verifier or a head from the Hub')
+            [CompletionResult]::new('vocab', 'vocab', [CompletionResultType]::ParameterValue, 'Count tokens, and choose the draft vocabulary of a head by them')
+            [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'Start a new head for a verifier')
             [CompletionResult]::new('convert', 'convert', [CompletionResultType]::ParameterValue, 'Rewrite a head in the layout that vLLM serves, or in another')
             [CompletionResult]::new('stitch-mtp', 'stitch-mtp', [CompletionResultType]::ParameterValue, 'Put a finetuned MTP head back into its verifier')
             [CompletionResult]::new('validate', 'validate', [CompletionResultType]::ParameterValue, 'Check that a head will load and can accept tokens')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what is in a checkpoint')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Show what differs between two checkpoints')
             [CompletionResult]::new('eval', 'eval', [CompletionResultType]::ParameterValue, 'Measure acceptance and latency of a head, offline')
+            [CompletionResult]::new('push', 'push', [CompletionResultType]::ParameterValue, 'Put a checkpoint on the Hub, with a model card')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Show what this machine offers')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Explain a diagnostic code')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print shell completions, or write them and the man pages')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
+        'speculators;pull' {
+            [CompletionResult]::new('--revision', '--revision', [CompletionResultType]::ParameterName, 'Branch, tag or commit')
+            [CompletionResult]::new('--include', '--include', [CompletionResultType]::ParameterName, 'Fetch only files that match this pattern; may be given again')
+            [CompletionResult]::new('--exclude', '--exclude', [CompletionResultType]::ParameterName, 'Leave out files that match this pattern; may be given again')
+            [CompletionResult]::new('--only', '--only', [CompletionResultType]::ParameterName, 'Fetch only these tensors, and what else makes a small verifier of them: `embed_tokens`, `lm_head` and `norm` by their role, others by name or pattern')
+            [CompletionResult]::new('--local-dir', '--local-dir', [CompletionResultType]::ParameterName, 'Put the files here instead of into the cache; with `--only`, `./NAME-partial` is the default')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the report')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace what is in the way: files in `--local-dir`, or the directory of `--only`')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show what would be fetched, and fetch nothing')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
+            [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'speculators;vocab' {
+            [CompletionResult]::new('--verifier', '--verifier', [CompletionResultType]::ParameterName, 'Directory of the verifier: config, tokenizer, chat template; its weights are not read')
+            [CompletionResult]::new('--token-freq', '--token-freq', [CompletionResultType]::ParameterName, 'Counts that are there already, instead of data: `.npy`, `.safetensors`, `.json`, or `token_freq.pt` of the Python package')
+            [CompletionResult]::new('--merge', '--merge', [CompletionResultType]::ParameterName, 'Counts to be added, in any of the forms of `--token-freq`')
+            [CompletionResult]::new('--vocab-size', '--vocab-size', [CompletionResultType]::ParameterName, 'Tokens of the verifier, where neither it nor the counts say')
+            [CompletionResult]::new('--draft-vocab-size', '--draft-vocab-size', [CompletionResultType]::ParameterName, 'Tokens of the draft vocabulary')
+            [CompletionResult]::new('--force-include', '--force-include', [CompletionResultType]::ParameterName, 'Tokens to be in the map whatever their count: ids, `eos` for those that end a text, `chat` for those of the chat template, `none` [default: eos,chat]')
+            [CompletionResult]::new('--count', '--count', [CompletionResultType]::ParameterName, 'Which tokens of conversations, and of ids with a loss mask, are counted')
+            [CompletionResult]::new('--seq-length', '--seq-length', [CompletionResultType]::ParameterName, 'Look only at the first tokens of each sequence, as training does')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Worker threads [default: one per core]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Where to write counts and map; the directory may hold other files [default: nothing is written]')
+            [CompletionResult]::new('--output-path', '--output-path', [CompletionResultType]::ParameterName, 'Where to write counts and map; the directory may hold other files [default: nothing is written]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the report')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--no-force-include', '--no-force-include', [CompletionResultType]::ParameterName, 'Include no token but for its count, as the Python package does')
+            [CompletionResult]::new('--skip-invalid', '--skip-invalid', [CompletionResultType]::ParameterName, 'Leave out lines that cannot be used, and say how many there were')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace files of the output that exist')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
+            [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'speculators;init' {
+            [CompletionResult]::new('--verifier', '--verifier', [CompletionResultType]::ParameterName, 'Directory of the verifier, or its name on the Hub; its config, embedding and output matrix are enough')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Where to write the head')
+            [CompletionResult]::new('--output-path', '--output-path', [CompletionResultType]::ParameterName, 'Where to write the head')
+            [CompletionResult]::new('--algorithm', '--algorithm', [CompletionResultType]::ParameterName, 'Kind of head: `eagle3`, `peagle`, `dflash` or `dspark`')
+            [CompletionResult]::new('--verifier-name', '--verifier-name', [CompletionResultType]::ParameterName, 'What the output calls its verifier [default: the path given]')
+            [CompletionResult]::new('--draft-vocab-size', '--draft-vocab-size', [CompletionResultType]::ParameterName, 'Tokens the head can propose [default: all of the verifier''s]')
+            [CompletionResult]::new('--token-freq', '--token-freq', [CompletionResultType]::ParameterName, 'Counts of tokens, of which the most frequent are taken: `token_freq` of `speculators vocab` or of the Python package')
+            [CompletionResult]::new('--vocab', '--vocab', [CompletionResultType]::ParameterName, 'Directory with a finished map: `d2t` and `t2d`')
+            [CompletionResult]::new('--num-layers', '--num-layers', [CompletionResultType]::ParameterName, 'Draft layers [default: 5 for `dflash` and `dspark`, else 1]')
+            [CompletionResult]::new('--draft-arch', '--draft-arch', [CompletionResultType]::ParameterName, 'Kind of the draft layers [default: llama for `eagle3`, else qwen3]')
+            [CompletionResult]::new('--hidden-act', '--hidden-act', [CompletionResultType]::ParameterName, 'Activation in the draft layers [default: silu]')
+            [CompletionResult]::new('--sliding-window', '--sliding-window', [CompletionResultType]::ParameterName, 'Width of the attention window of the draft layers [default: 2048]')
+            [CompletionResult]::new('--full-attention-layers', '--full-attention-layers', [CompletionResultType]::ParameterName, 'Draft layers, counted from 0, that see everything instead of a window')
+            [CompletionResult]::new('--aux-layers', '--aux-layers', [CompletionResultType]::ParameterName, 'Verifier layers the head reads, each counted as "after this many layers have run" [default: 2, n/2, n-3]')
+            [CompletionResult]::new('--norm-before-residual', '--norm-before-residual', [CompletionResultType]::ParameterName, 'The first layer''s residual is the normalized `fc` output; eagle3, peagle [default: true]')
+            [CompletionResult]::new('--norm-before-fc', '--norm-before-fc', [CompletionResultType]::ParameterName, 'One norm over the concatenated layers before `fc`; eagle3, peagle [default: true for eagle3]')
+            [CompletionResult]::new('--fc-norm', '--fc-norm', [CompletionResultType]::ParameterName, 'One norm per layer before `fc`; eagle3, peagle [default: false]')
+            [CompletionResult]::new('--norm-output', '--norm-output', [CompletionResultType]::ParameterName, 'The normalized output is fed to the next draft step; eagle3, peagle [default: true for eagle3]')
+            [CompletionResult]::new('--mask-token-id', '--mask-token-id', [CompletionResultType]::ParameterName, 'Token that stands for one not drafted yet; all but eagle3 [default: the tokenizer''s, or the first unused row]')
+            [CompletionResult]::new('--num-speculative-tokens', '--num-speculative-tokens', [CompletionResultType]::ParameterName, 'Draft tokens per step the head asks for [default: 3, peagle 8, else what a block holds]')
+            [CompletionResult]::new('--block-size', '--block-size', [CompletionResultType]::ParameterName, 'Positions of a block; dflash, dspark [default: 16, dspark 8]')
+            [CompletionResult]::new('--sample-from-anchor', '--sample-from-anchor', [CompletionResultType]::ParameterName, 'The first position of a block predicts a token, too; dflash, dspark [default: true for dspark]')
+            [CompletionResult]::new('--sliding-window-non-causal', '--sliding-window-non-causal', [CompletionResultType]::ParameterName, 'Layers with a window see all of the block; dflash, dspark [default: false]')
+            [CompletionResult]::new('--markov-rank', '--markov-rank', [CompletionResultType]::ParameterName, 'Rank of the bias from the previous token, 0 for none; dspark [default: 256]')
+            [CompletionResult]::new('--markov-head-type', '--markov-head-type', [CompletionResultType]::ParameterName, 'How that bias depends on the state; dspark [default: vanilla]')
+            [CompletionResult]::new('--enable-confidence-head', '--enable-confidence-head', [CompletionResultType]::ParameterName, 'A head that foretells acceptance; dspark [default: true]')
+            [CompletionResult]::new('--confidence-head-with-markov', '--confidence-head-with-markov', [CompletionResultType]::ParameterName, 'It reads the embedding of the previous token, too; dspark [default: true]')
+            [CompletionResult]::new('--dtype', '--dtype', [CompletionResultType]::ParameterName, 'Dtype of the weights [default: bfloat16]')
+            [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Seed of everything random')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the report')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show the config and the tensors and write nothing')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace the output if it exists')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
+            [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'speculators;convert' {
-            [CompletionResult]::new('--verifier', '--verifier', [CompletionResultType]::ParameterName, 'Directory of the verifier; its config is read, its weights are not')
+            [CompletionResult]::new('--verifier', '--verifier', [CompletionResultType]::ParameterName, 'Directory of the verifier; its config is read, for `--embed verifier` its weights and for `--to gguf` its tokenizer')
             [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'Layout to write')
             [CompletionResult]::new('--algorithm', '--algorithm', [CompletionResultType]::ParameterName, 'Kind of head; recognized from the tensors where it is left out')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Where to write the converted checkpoint')
@@ -52,7 +148,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--algorithm-kwargs', '--algorithm-kwargs', [CompletionResultType]::ParameterName, 'Options as a JSON object, in the spelling of the Python package')
             [CompletionResult]::new('--validate-device', '--validate-device', [CompletionResultType]::ParameterName, 'Accepted for scripts that pass it; the output is always validated, on the CPU')
             [CompletionResult]::new('--verifier-name', '--verifier-name', [CompletionResultType]::ParameterName, 'What the output calls its verifier [default: the path given]')
-            [CompletionResult]::new('--num-speculative-tokens', '--num-speculative-tokens', [CompletionResultType]::ParameterName, 'Draft tokens per step that the output asks for [default: 3]')
+            [CompletionResult]::new('--num-speculative-tokens', '--num-speculative-tokens', [CompletionResultType]::ParameterName, 'Draft tokens per step that the output asks for [default: as in the source, else 3 or a whole block]')
             [CompletionResult]::new('--dtype', '--dtype', [CompletionResultType]::ParameterName, 'Dtype of the weights in the output [default: as in the source]')
             [CompletionResult]::new('--embed', '--embed', [CompletionResultType]::ParameterName, 'The embedding: the head''s own if it has one, the verifier''s, or none')
             [CompletionResult]::new('--lm-head', '--lm-head', [CompletionResultType]::ParameterName, 'An output matrix with a row for each verifier token: kept, or cut to the draft''s tokens')
@@ -78,6 +174,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -94,6 +191,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -113,6 +211,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -128,6 +227,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -145,6 +245,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -168,6 +269,27 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'speculators;push' {
+            [CompletionResult]::new('--verifier', '--verifier', [CompletionResultType]::ParameterName, 'Verifier to validate it with, a directory or a repository')
+            [CompletionResult]::new('--eval', '--eval', [CompletionResultType]::ParameterName, 'Report of `eval --format json` for the card [default: the one that lies beside the checkpoint]')
+            [CompletionResult]::new('--revision', '--revision', [CompletionResultType]::ParameterName, 'Branch')
+            [CompletionResult]::new('--message', '--message', [CompletionResultType]::ParameterName, 'What the commit says')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the report')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--private', '--private', [CompletionResultType]::ParameterName, 'Make the repository a private one, if it does not exist yet')
+            [CompletionResult]::new('--create-pr', '--create-pr', [CompletionResultType]::ParameterName, 'Open a pull request instead of writing to the branch')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show the card and the files, and upload nothing')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
+            [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -181,6 +303,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -192,6 +315,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -205,21 +329,35 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
         'speculators;help' {
+            [CompletionResult]::new('pull', 'pull', [CompletionResultType]::ParameterValue, 'Fetch a verifier or a head from the Hub')
+            [CompletionResult]::new('vocab', 'vocab', [CompletionResultType]::ParameterValue, 'Count tokens, and choose the draft vocabulary of a head by them')
+            [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'Start a new head for a verifier')
             [CompletionResult]::new('convert', 'convert', [CompletionResultType]::ParameterValue, 'Rewrite a head in the layout that vLLM serves, or in another')
             [CompletionResult]::new('stitch-mtp', 'stitch-mtp', [CompletionResultType]::ParameterValue, 'Put a finetuned MTP head back into its verifier')
             [CompletionResult]::new('validate', 'validate', [CompletionResultType]::ParameterValue, 'Check that a head will load and can accept tokens')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what is in a checkpoint')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Show what differs between two checkpoints')
             [CompletionResult]::new('eval', 'eval', [CompletionResultType]::ParameterValue, 'Measure acceptance and latency of a head, offline')
+            [CompletionResult]::new('push', 'push', [CompletionResultType]::ParameterValue, 'Put a checkpoint on the Hub, with a model card')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Show what this machine offers')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Explain a diagnostic code')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print shell completions, or write them and the man pages')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'speculators;help;pull' {
+            break
+        }
+        'speculators;help;vocab' {
+            break
+        }
+        'speculators;help;init' {
             break
         }
         'speculators;help;convert' {
@@ -238,6 +376,9 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             break
         }
         'speculators;help;eval' {
+            break
+        }
+        'speculators;help;push' {
             break
         }
         'speculators;help;doctor' {

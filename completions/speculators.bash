@@ -37,14 +37,26 @@ _speculators() {
             speculators,help)
                 cmd="speculators__subcmd__help"
                 ;;
+            speculators,init)
+                cmd="speculators__subcmd__init"
+                ;;
             speculators,inspect)
                 cmd="speculators__subcmd__inspect"
+                ;;
+            speculators,pull)
+                cmd="speculators__subcmd__pull"
+                ;;
+            speculators,push)
+                cmd="speculators__subcmd__push"
                 ;;
             speculators,stitch-mtp)
                 cmd="speculators__subcmd__stitch__subcmd__mtp"
                 ;;
             speculators,validate)
                 cmd="speculators__subcmd__validate"
+                ;;
+            speculators,vocab)
+                cmd="speculators__subcmd__vocab"
                 ;;
             speculators__subcmd__help,completions)
                 cmd="speculators__subcmd__help__subcmd__completions"
@@ -67,14 +79,26 @@ _speculators() {
             speculators__subcmd__help,help)
                 cmd="speculators__subcmd__help__subcmd__help"
                 ;;
+            speculators__subcmd__help,init)
+                cmd="speculators__subcmd__help__subcmd__init"
+                ;;
             speculators__subcmd__help,inspect)
                 cmd="speculators__subcmd__help__subcmd__inspect"
+                ;;
+            speculators__subcmd__help,pull)
+                cmd="speculators__subcmd__help__subcmd__pull"
+                ;;
+            speculators__subcmd__help,push)
+                cmd="speculators__subcmd__help__subcmd__push"
                 ;;
             speculators__subcmd__help,stitch-mtp)
                 cmd="speculators__subcmd__help__subcmd__stitch__subcmd__mtp"
                 ;;
             speculators__subcmd__help,validate)
                 cmd="speculators__subcmd__help__subcmd__validate"
+                ;;
+            speculators__subcmd__help,vocab)
+                cmd="speculators__subcmd__help__subcmd__vocab"
                 ;;
             *)
                 ;;
@@ -83,7 +107,7 @@ _speculators() {
 
     case "${cmd}" in
         speculators)
-            opts="-q -v -h -V --quiet --verbose --color --no-progress --help --version convert stitch-mtp validate inspect diff eval doctor explain completions help"
+            opts="-q -v -h -V --quiet --verbose --color --no-progress --offline --help --version pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -101,7 +125,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__completions)
-            opts="-q -v -h --write-to --check --quiet --verbose --color --no-progress --help bash elvish fish powershell zsh"
+            opts="-q -v -h --write-to --check --quiet --verbose --color --no-progress --offline --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -123,7 +147,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__convert)
-            opts="-o -q -v -h --verifier --to --algorithm --output-path --algorithm-kwargs --validate-device --verifier-name --num-speculative-tokens --dtype --embed --lm-head --fc-bias --aux-layers --aux-convention --norm-before-residual --norm-before-fc --fc-norm --norm-output --rope --rope-theta --mask-token-id --head-dim --dflash-anchor --strict --dry-run --force --format --quiet --verbose --color --no-progress --help"
+            opts="-o -q -v -h --verifier --to --algorithm --output-path --algorithm-kwargs --validate-device --verifier-name --num-speculative-tokens --dtype --embed --lm-head --fc-bias --aux-layers --aux-convention --norm-before-residual --norm-before-fc --fc-norm --norm-output --rope --rope-theta --mask-token-id --head-dim --dflash-anchor --strict --dry-run --force --format --quiet --verbose --color --no-progress --offline --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -241,7 +265,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__diff)
-            opts="-q -v -h --verifier --tolerance --config-only --weights-only --tensors --format --quiet --verbose --color --no-progress --help"
+            opts="-q -v -h --verifier --tolerance --config-only --weights-only --tensors --format --quiet --verbose --color --no-progress --offline --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -271,7 +295,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__doctor)
-            opts="-q -v -h --bandwidth --format --quiet --verbose --color --no-progress --help"
+            opts="-q -v -h --bandwidth --format --quiet --verbose --color --no-progress --offline --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -293,7 +317,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__eval)
-            opts="-q -v -h --demo --verifier --speculator --prompts --num-speculative-tokens --max-new-tokens --limit --threads --format --outputs --force --compare --quiet --verbose --color --no-progress --help"
+            opts="-q -v -h --demo --verifier --speculator --prompts --num-speculative-tokens --max-new-tokens --limit --threads --format --outputs --force --compare --quiet --verbose --color --no-progress --offline --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -351,7 +375,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__explain)
-            opts="-q -v -h --quiet --verbose --color --no-progress --help"
+            opts="-q -v -h --quiet --verbose --color --no-progress --offline --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -369,7 +393,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__help)
-            opts="convert stitch-mtp validate inspect diff eval doctor explain completions help"
+            opts="pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -480,7 +504,49 @@ _speculators() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        speculators__subcmd__help__subcmd__init)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         speculators__subcmd__help__subcmd__inspect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speculators__subcmd__help__subcmd__pull)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speculators__subcmd__help__subcmd__push)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -522,8 +588,160 @@ _speculators() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        speculators__subcmd__help__subcmd__vocab)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speculators__subcmd__init)
+            opts="-o -q -v -h --verifier --output-path --algorithm --verifier-name --draft-vocab-size --token-freq --vocab --num-layers --draft-arch --hidden-act --sliding-window --full-attention-layers --aux-layers --norm-before-residual --norm-before-fc --fc-norm --norm-output --mask-token-id --num-speculative-tokens --block-size --sample-from-anchor --sliding-window-non-causal --markov-rank --markov-head-type --enable-confidence-head --confidence-head-with-markov --dtype --seed --dry-run --force --format --quiet --verbose --color --no-progress --offline --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --verifier)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --algorithm)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verifier-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --draft-vocab-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-freq)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vocab)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --num-layers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --draft-arch)
+                    COMPREPLY=($(compgen -W "llama qwen3" -- "${cur}"))
+                    return 0
+                    ;;
+                --hidden-act)
+                    COMPREPLY=($(compgen -W "silu gelu gelu_pytorch_tanh relu" -- "${cur}"))
+                    return 0
+                    ;;
+                --sliding-window)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --full-attention-layers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --aux-layers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --norm-before-residual)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --norm-before-fc)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --fc-norm)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --norm-output)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --mask-token-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --num-speculative-tokens)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --block-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sample-from-anchor)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --sliding-window-non-causal)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --markov-rank)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --markov-head-type)
+                    COMPREPLY=($(compgen -W "vanilla gated rnn" -- "${cur}"))
+                    return 0
+                    ;;
+                --enable-confidence-head)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --confidence-head-with-markov)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --dtype)
+                    COMPREPLY=($(compgen -W "float32 float16 bfloat16" -- "${cur}"))
+                    return 0
+                    ;;
+                --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         speculators__subcmd__inspect)
-            opts="-q -v -h --verifier --tensors --sha256 --format --quiet --verbose --color --no-progress --help"
+            opts="-q -v -h --verifier --tensors --sha256 --format --quiet --verbose --color --no-progress --offline --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -548,8 +766,88 @@ _speculators() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        speculators__subcmd__pull)
+            opts="-q -v -h --revision --include --exclude --only --local-dir --force --dry-run --format --quiet --verbose --color --no-progress --offline --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --revision)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --include)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --only)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --local-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speculators__subcmd__push)
+            opts="-q -v -h --verifier --eval --revision --private --create-pr --message --dry-run --format --quiet --verbose --color --no-progress --offline --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --verifier)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --eval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --revision)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --message)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         speculators__subcmd__stitch__subcmd__mtp)
-            opts="-o -q -v -h --output-path --dry-run --force --format --quiet --verbose --color --no-progress --help"
+            opts="-o -q -v -h --output-path --dry-run --force --format --quiet --verbose --color --no-progress --offline --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -579,7 +877,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__validate)
-            opts="-q -v -h --verifier --for --no-scan --deny --allow --format --output --force --quiet --verbose --color --no-progress --help"
+            opts="-q -v -h --verifier --for --no-scan --deny --allow --format --output --force --quiet --verbose --color --no-progress --offline --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -607,6 +905,72 @@ _speculators() {
                     ;;
                 --output)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speculators__subcmd__vocab)
+            opts="-o -q -v -h --verifier --token-freq --merge --vocab-size --draft-vocab-size --force-include --no-force-include --count --seq-length --skip-invalid --threads --output-path --force --format --quiet --verbose --color --no-progress --offline --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --verifier)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-freq)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --merge)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vocab-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --draft-vocab-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --force-include)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --count)
+                    COMPREPLY=($(compgen -W "assistant all" -- "${cur}"))
+                    return 0
+                    ;;
+                --seq-length)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)

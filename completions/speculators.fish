@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_speculators_global_optspecs
-    string join \n q/quiet v/verbose color= no-progress h/help V/version
+    string join \n q/quiet v/verbose color= no-progress offline h/help V/version
 end
 
 function __fish_speculators_needs_command
@@ -30,19 +30,121 @@ never\t'Nowhere'"
 complete -c speculators -n "__fish_speculators_needs_command" -s q -l quiet -d 'Say less; twice silences warnings too'
 complete -c speculators -n "__fish_speculators_needs_command" -s v -l verbose -d 'Say more'
 complete -c speculators -n "__fish_speculators_needs_command" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_needs_command" -l offline -d 'Do not ask the Hub; use what its cache holds'
 complete -c speculators -n "__fish_speculators_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c speculators -n "__fish_speculators_needs_command" -s V -l version -d 'Print version'
+complete -c speculators -n "__fish_speculators_needs_command" -f -a "pull" -d 'Fetch a verifier or a head from the Hub'
+complete -c speculators -n "__fish_speculators_needs_command" -f -a "vocab" -d 'Count tokens, and choose the draft vocabulary of a head by them'
+complete -c speculators -n "__fish_speculators_needs_command" -f -a "init" -d 'Start a new head for a verifier'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "convert" -d 'Rewrite a head in the layout that vLLM serves, or in another'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "stitch-mtp" -d 'Put a finetuned MTP head back into its verifier'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "validate" -d 'Check that a head will load and can accept tokens'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "inspect" -d 'Show what is in a checkpoint'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "diff" -d 'Show what differs between two checkpoints'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "eval" -d 'Measure acceptance and latency of a head, offline'
+complete -c speculators -n "__fish_speculators_needs_command" -f -a "push" -d 'Put a checkpoint on the Hub, with a model card'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "doctor" -d 'Show what this machine offers'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "explain" -d 'Explain a diagnostic code'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "completions" -d 'Print shell completions, or write them and the man pages'
 complete -c speculators -n "__fish_speculators_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c speculators -n "__fish_speculators_using_subcommand convert" -l verifier -d 'Directory of the verifier; its config is read, its weights are not' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand pull" -l revision -d 'Branch, tag or commit' -r
+complete -c speculators -n "__fish_speculators_using_subcommand pull" -l include -d 'Fetch only files that match this pattern; may be given again' -r
+complete -c speculators -n "__fish_speculators_using_subcommand pull" -l exclude -d 'Leave out files that match this pattern; may be given again' -r
+complete -c speculators -n "__fish_speculators_using_subcommand pull" -l only -d 'Fetch only these tensors, and what else makes a small verifier of them: `embed_tokens`, `lm_head` and `norm` by their role, others by name or pattern' -r
+complete -c speculators -n "__fish_speculators_using_subcommand pull" -l local-dir -d 'Put the files here instead of into the cache; with `--only`, `./NAME-partial` is the default' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand pull" -l format -d 'Form of the report' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c speculators -n "__fish_speculators_using_subcommand pull" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c speculators -n "__fish_speculators_using_subcommand pull" -l force -d 'Replace what is in the way: files in `--local-dir`, or the directory of `--only`'
+complete -c speculators -n "__fish_speculators_using_subcommand pull" -l dry-run -d 'Show what would be fetched, and fetch nothing'
+complete -c speculators -n "__fish_speculators_using_subcommand pull" -s q -l quiet -d 'Say less; twice silences warnings too'
+complete -c speculators -n "__fish_speculators_using_subcommand pull" -s v -l verbose -d 'Say more'
+complete -c speculators -n "__fish_speculators_using_subcommand pull" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand pull" -l offline -d 'Do not ask the Hub; use what its cache holds'
+complete -c speculators -n "__fish_speculators_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l verifier -d 'Directory of the verifier: config, tokenizer, chat template; its weights are not read' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l token-freq -d 'Counts that are there already, instead of data: `.npy`, `.safetensors`, `.json`, or `token_freq.pt` of the Python package' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l merge -d 'Counts to be added, in any of the forms of `--token-freq`' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l vocab-size -d 'Tokens of the verifier, where neither it nor the counts say' -r
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l draft-vocab-size -d 'Tokens of the draft vocabulary' -r
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l force-include -d 'Tokens to be in the map whatever their count: ids, `eos` for those that end a text, `chat` for those of the chat template, `none` [default: eos,chat]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l count -d 'Which tokens of conversations, and of ids with a loss mask, are counted' -r -f -a "assistant\t'Those of the answers, or where the loss mask is 1'
+all\t'All'"
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l seq-length -d 'Look only at the first tokens of each sequence, as training does' -r
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l threads -d 'Worker threads [default: one per core]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -s o -l output-path -d 'Where to write counts and map; the directory may hold other files [default: nothing is written]' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l format -d 'Form of the report' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l no-force-include -d 'Include no token but for its count, as the Python package does'
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l skip-invalid -d 'Leave out lines that cannot be used, and say how many there were'
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l force -d 'Replace files of the output that exist'
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -s q -l quiet -d 'Say less; twice silences warnings too'
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -s v -l verbose -d 'Say more'
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -l offline -d 'Do not ask the Hub; use what its cache holds'
+complete -c speculators -n "__fish_speculators_using_subcommand vocab" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l verifier -d 'Directory of the verifier, or its name on the Hub; its config, embedding and output matrix are enough' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand init" -s o -l output-path -d 'Where to write the head' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l algorithm -d 'Kind of head: `eagle3`, `peagle`, `dflash` or `dspark`' -r
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l verifier-name -d 'What the output calls its verifier [default: the path given]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l draft-vocab-size -d 'Tokens the head can propose [default: all of the verifier\'s]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l token-freq -d 'Counts of tokens, of which the most frequent are taken: `token_freq` of `speculators vocab` or of the Python package' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l vocab -d 'Directory with a finished map: `d2t` and `t2d`' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l num-layers -d 'Draft layers [default: 5 for `dflash` and `dspark`, else 1]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l draft-arch -d 'Kind of the draft layers [default: llama for `eagle3`, else qwen3]' -r -f -a "llama\t'Llama\'s'
+qwen3\t'Qwen 3\'s: queries and keys are normalized per head'"
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l hidden-act -d 'Activation in the draft layers [default: silu]' -r -f -a "silu\t'x · sigmoid(x)'
+gelu\t'The Gaussian error linear unit'
+gelu_pytorch_tanh\t'Its approximation by tanh'
+relu\t'max(x, 0)'"
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l sliding-window -d 'Width of the attention window of the draft layers [default: 2048]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l full-attention-layers -d 'Draft layers, counted from 0, that see everything instead of a window' -r
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l aux-layers -d 'Verifier layers the head reads, each counted as "after this many layers have run" [default: 2, n/2, n-3]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l norm-before-residual -d 'The first layer\'s residual is the normalized `fc` output; eagle3, peagle [default: true]' -r -f -a "true\t''
+false\t''"
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l norm-before-fc -d 'One norm over the concatenated layers before `fc`; eagle3, peagle [default: true for eagle3]' -r -f -a "true\t''
+false\t''"
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l fc-norm -d 'One norm per layer before `fc`; eagle3, peagle [default: false]' -r -f -a "true\t''
+false\t''"
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l norm-output -d 'The normalized output is fed to the next draft step; eagle3, peagle [default: true for eagle3]' -r -f -a "true\t''
+false\t''"
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l mask-token-id -d 'Token that stands for one not drafted yet; all but eagle3 [default: the tokenizer\'s, or the first unused row]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l num-speculative-tokens -d 'Draft tokens per step the head asks for [default: 3, peagle 8, else what a block holds]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l block-size -d 'Positions of a block; dflash, dspark [default: 16, dspark 8]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l sample-from-anchor -d 'The first position of a block predicts a token, too; dflash, dspark [default: true for dspark]' -r -f -a "true\t''
+false\t''"
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l sliding-window-non-causal -d 'Layers with a window see all of the block; dflash, dspark [default: false]' -r -f -a "true\t''
+false\t''"
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l markov-rank -d 'Rank of the bias from the previous token, 0 for none; dspark [default: 256]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l markov-head-type -d 'How that bias depends on the state; dspark [default: vanilla]' -r -f -a "vanilla\t'From the previous token alone'
+gated\t'Gated by the state'
+rnn\t'Through a recurrent state over the block'"
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l enable-confidence-head -d 'A head that foretells acceptance; dspark [default: true]' -r -f -a "true\t''
+false\t''"
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l confidence-head-with-markov -d 'It reads the embedding of the previous token, too; dspark [default: true]' -r -f -a "true\t''
+false\t''"
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l dtype -d 'Dtype of the weights [default: bfloat16]' -r -f -a "float32\t'32 bits'
+float16\t'IEEE half precision'
+bfloat16\t'The upper half of float32'"
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l seed -d 'Seed of everything random' -r
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l format -d 'Form of the report' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l dry-run -d 'Show the config and the tensors and write nothing'
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l force -d 'Replace the output if it exists'
+complete -c speculators -n "__fish_speculators_using_subcommand init" -s q -l quiet -d 'Say less; twice silences warnings too'
+complete -c speculators -n "__fish_speculators_using_subcommand init" -s v -l verbose -d 'Say more'
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand init" -l offline -d 'Do not ask the Hub; use what its cache holds'
+complete -c speculators -n "__fish_speculators_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l verifier -d 'Directory of the verifier; its config is read, for `--embed verifier` its weights and for `--to gguf` its tokenizer' -r -F
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l to -d 'Layout to write' -r -f -a "speculators\t'That of the Python package, which vLLM serves'
 eagle\t'That of the original EAGLE release'
 specforge\t'SpecForge\'s'
@@ -53,7 +155,7 @@ complete -c speculators -n "__fish_speculators_using_subcommand convert" -s o -l
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l algorithm-kwargs -d 'Options as a JSON object, in the spelling of the Python package' -r
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l validate-device -d 'Accepted for scripts that pass it; the output is always validated, on the CPU' -r
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l verifier-name -d 'What the output calls its verifier [default: the path given]' -r
-complete -c speculators -n "__fish_speculators_using_subcommand convert" -l num-speculative-tokens -d 'Draft tokens per step that the output asks for [default: 3]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l num-speculative-tokens -d 'Draft tokens per step that the output asks for [default: as in the source, else 3 or a whole block]' -r
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l dtype -d 'Dtype of the weights in the output [default: as in the source]' -r -f -a "float32\t'32 bits'
 float16\t'IEEE half precision'
 bfloat16\t'The upper half of float32'"
@@ -91,6 +193,7 @@ complete -c speculators -n "__fish_speculators_using_subcommand convert" -l forc
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -s q -l quiet -d 'Say less; twice silences warnings too'
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -s v -l verbose -d 'Say more'
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand convert" -l offline -d 'Do not ask the Hub; use what its cache holds'
 complete -c speculators -n "__fish_speculators_using_subcommand convert" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c speculators -n "__fish_speculators_using_subcommand stitch-mtp" -s o -l output-path -d 'Where to write the verifier [default: its name and `-stitched`, here]' -r -F
 complete -c speculators -n "__fish_speculators_using_subcommand stitch-mtp" -l format -d 'Form of the report' -r -f -a "text\t'For people'
@@ -103,6 +206,7 @@ complete -c speculators -n "__fish_speculators_using_subcommand stitch-mtp" -l f
 complete -c speculators -n "__fish_speculators_using_subcommand stitch-mtp" -s q -l quiet -d 'Say less; twice silences warnings too'
 complete -c speculators -n "__fish_speculators_using_subcommand stitch-mtp" -s v -l verbose -d 'Say more'
 complete -c speculators -n "__fish_speculators_using_subcommand stitch-mtp" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand stitch-mtp" -l offline -d 'Do not ask the Hub; use what its cache holds'
 complete -c speculators -n "__fish_speculators_using_subcommand stitch-mtp" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c speculators -n "__fish_speculators_using_subcommand validate" -l verifier -d 'Directory of the verifier it is to run with' -r -F
 complete -c speculators -n "__fish_speculators_using_subcommand validate" -l for -d 'Say whether this runtime will load it, what it assumes, and how to serve it' -r -f -a "vllm\t'vLLM 0.32'
@@ -124,6 +228,7 @@ complete -c speculators -n "__fish_speculators_using_subcommand validate" -l for
 complete -c speculators -n "__fish_speculators_using_subcommand validate" -s q -l quiet -d 'Say less; twice silences warnings too'
 complete -c speculators -n "__fish_speculators_using_subcommand validate" -s v -l verbose -d 'Say more'
 complete -c speculators -n "__fish_speculators_using_subcommand validate" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand validate" -l offline -d 'Do not ask the Hub; use what its cache holds'
 complete -c speculators -n "__fish_speculators_using_subcommand validate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c speculators -n "__fish_speculators_using_subcommand inspect" -l verifier -d 'Directory of the verifier of a head; settles what the head leaves to it' -r -F
 complete -c speculators -n "__fish_speculators_using_subcommand inspect" -l format -d 'Form of the report' -r -f -a "text\t'For people'
@@ -136,6 +241,7 @@ complete -c speculators -n "__fish_speculators_using_subcommand inspect" -l sha2
 complete -c speculators -n "__fish_speculators_using_subcommand inspect" -s q -l quiet -d 'Say less; twice silences warnings too'
 complete -c speculators -n "__fish_speculators_using_subcommand inspect" -s v -l verbose -d 'Say more'
 complete -c speculators -n "__fish_speculators_using_subcommand inspect" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand inspect" -l offline -d 'Do not ask the Hub; use what its cache holds'
 complete -c speculators -n "__fish_speculators_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c speculators -n "__fish_speculators_using_subcommand diff" -l verifier -d 'Directory of the verifier of both; settles what a head leaves to it, and knows its own tensors in a head' -r -F
 complete -c speculators -n "__fish_speculators_using_subcommand diff" -l tolerance -d 'Take tensors for equal whose difference has at most this share of their norm, in whatever dtype [default: only equal bytes]' -r
@@ -150,6 +256,7 @@ complete -c speculators -n "__fish_speculators_using_subcommand diff" -l tensors
 complete -c speculators -n "__fish_speculators_using_subcommand diff" -s q -l quiet -d 'Say less; twice silences warnings too'
 complete -c speculators -n "__fish_speculators_using_subcommand diff" -s v -l verbose -d 'Say more'
 complete -c speculators -n "__fish_speculators_using_subcommand diff" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand diff" -l offline -d 'Do not ask the Hub; use what its cache holds'
 complete -c speculators -n "__fish_speculators_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -l verifier -d 'Directory of the verifier: config, safetensors, tokenizer' -r -F
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -l speculator -d 'Directory of the head, in any layout that `inspect` recognizes' -r -F
@@ -170,7 +277,25 @@ complete -c speculators -n "__fish_speculators_using_subcommand eval" -l force -
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -s q -l quiet -d 'Say less; twice silences warnings too'
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -s v -l verbose -d 'Say more'
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l offline -d 'Do not ask the Hub; use what its cache holds'
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l verifier -d 'Verifier to validate it with, a directory or a repository' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l eval -d 'Report of `eval --format json` for the card [default: the one that lies beside the checkpoint]' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l revision -d 'Branch' -r
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l message -d 'What the commit says' -r
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l format -d 'Form of the report' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l private -d 'Make the repository a private one, if it does not exist yet'
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l create-pr -d 'Open a pull request instead of writing to the branch'
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l dry-run -d 'Show the card and the files, and upload nothing'
+complete -c speculators -n "__fish_speculators_using_subcommand push" -s q -l quiet -d 'Say less; twice silences warnings too'
+complete -c speculators -n "__fish_speculators_using_subcommand push" -s v -l verbose -d 'Say more'
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand push" -l offline -d 'Do not ask the Hub; use what its cache holds'
+complete -c speculators -n "__fish_speculators_using_subcommand push" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c speculators -n "__fish_speculators_using_subcommand doctor" -l format -d 'Form of the report' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c speculators -n "__fish_speculators_using_subcommand doctor" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
@@ -180,6 +305,7 @@ complete -c speculators -n "__fish_speculators_using_subcommand doctor" -l bandw
 complete -c speculators -n "__fish_speculators_using_subcommand doctor" -s q -l quiet -d 'Say less; twice silences warnings too'
 complete -c speculators -n "__fish_speculators_using_subcommand doctor" -s v -l verbose -d 'Say more'
 complete -c speculators -n "__fish_speculators_using_subcommand doctor" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand doctor" -l offline -d 'Do not ask the Hub; use what its cache holds'
 complete -c speculators -n "__fish_speculators_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c speculators -n "__fish_speculators_using_subcommand explain" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
 always\t'Everywhere'
@@ -187,6 +313,7 @@ never\t'Nowhere'"
 complete -c speculators -n "__fish_speculators_using_subcommand explain" -s q -l quiet -d 'Say less; twice silences warnings too'
 complete -c speculators -n "__fish_speculators_using_subcommand explain" -s v -l verbose -d 'Say more'
 complete -c speculators -n "__fish_speculators_using_subcommand explain" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand explain" -l offline -d 'Do not ask the Hub; use what its cache holds'
 complete -c speculators -n "__fish_speculators_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c speculators -n "__fish_speculators_using_subcommand completions" -l write-to -d 'Write the completions of every shell and all man pages into this directory' -r -F
 complete -c speculators -n "__fish_speculators_using_subcommand completions" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
@@ -196,14 +323,19 @@ complete -c speculators -n "__fish_speculators_using_subcommand completions" -l 
 complete -c speculators -n "__fish_speculators_using_subcommand completions" -s q -l quiet -d 'Say less; twice silences warnings too'
 complete -c speculators -n "__fish_speculators_using_subcommand completions" -s v -l verbose -d 'Say more'
 complete -c speculators -n "__fish_speculators_using_subcommand completions" -l no-progress -d 'Draw no progress bars'
+complete -c speculators -n "__fish_speculators_using_subcommand completions" -l offline -d 'Do not ask the Hub; use what its cache holds'
 complete -c speculators -n "__fish_speculators_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "convert" -d 'Rewrite a head in the layout that vLLM serves, or in another'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "stitch-mtp" -d 'Put a finetuned MTP head back into its verifier'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "validate" -d 'Check that a head will load and can accept tokens'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "inspect" -d 'Show what is in a checkpoint'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "diff" -d 'Show what differs between two checkpoints'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "eval" -d 'Measure acceptance and latency of a head, offline'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "doctor" -d 'Show what this machine offers'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "explain" -d 'Explain a diagnostic code'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "completions" -d 'Print shell completions, or write them and the man pages'
-complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from convert stitch-mtp validate inspect diff eval doctor explain completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "pull" -d 'Fetch a verifier or a head from the Hub'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "vocab" -d 'Count tokens, and choose the draft vocabulary of a head by them'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "init" -d 'Start a new head for a verifier'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "convert" -d 'Rewrite a head in the layout that vLLM serves, or in another'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "stitch-mtp" -d 'Put a finetuned MTP head back into its verifier'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "validate" -d 'Check that a head will load and can accept tokens'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "inspect" -d 'Show what is in a checkpoint'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "diff" -d 'Show what differs between two checkpoints'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "eval" -d 'Measure acceptance and latency of a head, offline'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "push" -d 'Put a checkpoint on the Hub, with a model card'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "doctor" -d 'Show what this machine offers'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "explain" -d 'Explain a diagnostic code'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "completions" -d 'Print shell completions, or write them and the man pages'
+complete -c speculators -n "__fish_speculators_using_subcommand help; and not __fish_seen_subcommand_from pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

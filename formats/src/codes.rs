@@ -69,6 +69,12 @@ codes! {
          list of numbers, or two options that exclude each other; or, under `--strict`, an option that says nothing about \
          this kind of head.\n\n\
          Nothing was read or written. `--help` of the command lists what each option takes.";
+    OPTION_ELSEWHERE = 21, "an option belongs to another kind of head",
+        "Heads of different kinds have different parts, and each part has its options: norms before `fc` belong to EAGLE-3 \
+         and P-EAGLE, blocks to the DFlash family, the Markov bias and the confidence head to DSpark. An option for a part \
+         that this kind does not have could only be ignored, and ignored options are how a head comes out other than it \
+         was meant.\n\n\
+         Leave the option out, or pass the `--algorithm` it belongs to. The finding lists the kinds that take it.";
     FILE_MISSING = 101, "a file or directory is missing or cannot be read",
         "A path that was given, or a file that a checkpoint cannot do without, is not there, is of the wrong kind, or \
          may not be opened by this user. A head needs `config.json` and either `model.safetensors` or \
@@ -258,6 +264,45 @@ codes! {
          head with another order, trained further, learns the wrong tokens.\n\n\
          Nothing has to be done for serving. Before training on, sort the rows of `lm_head.weight` and the entries of \
          the map together.";
+    NUMPY_MALFORMED = 311, "a NumPy file is malformed or of a kind that is not read",
+        "Maps and counts are kept in NumPy files, `*.npy`: a short header that gives dtype and shape, then the elements. The \
+         header of this file breaks the rules, or it holds other elements than whole numbers of 4 or 8 bytes or booleans, in \
+         little-endian order, or more bytes than its shape takes.\n\n\
+         Write the array again, for example with `numpy.save(path, array.astype(numpy.int64))`. An array of objects is a pickle in \
+         disguise and is not read.";
+    COUNTS_MALFORMED = 312, "token counts are malformed",
+        "A file of token counts gives how often each token occurs: a list with a whole number for each token of the \
+         vocabulary, or a table from token ids to whole numbers. This one has something else for a token or for a count: a \
+         fraction, a negative number, a number beyond 63 bits, text, or one token twice.\n\n\
+         Count again with `speculators vocab`, or correct the program that wrote the file.";
+    COUNTS_RANGE = 313, "token counts or a map are not those of this vocabulary",
+        "A token is counted that the vocabulary does not have, a list of counts is longer or shorter than the vocabulary, or \
+         nothing says how large the vocabulary is. Counts by another tokenizer give a map that leaves out the tokens this \
+         verifier uses most.\n\n\
+         The size is `vocab_size` in the verifier's `config.json`, padding included. If the counts are those of another \
+         tokenizer, count again.";
+    DRAFT_SIZE = 314, "a draft vocabulary of this size cannot be made",
+        "The draft vocabulary has to have at least one token and at most as many as the verifier, and room for every token that \
+         is included by force.\n\n\
+         Choose another size. Heads are commonly given 8192 to 64000 draft tokens.";
+    FORCED_TOKEN = 315, "a token that is to be included does not exist",
+        "A token was named to be included in the draft vocabulary whatever its count, and the verifier's vocabulary does not \
+         have it; or what was given is neither a token id nor a group of tokens that is known.\n\n\
+         Correct the id, or leave the token out.";
+    MAP_FILES = 316, "there is no one vocabulary map where one is looked for",
+        "A map is looked for in `d2t.npy` and `t2d.npy`, in the same names with the number of draft tokens, as in \
+         `d2t-32000.npy`, and in safetensors files with the tensors `d2t` and `t2d`. None of them is there, or several are that \
+         say different things. The map decides which token each row of `lm_head` stands for, so none is chosen for you.\n\n\
+         Say how many draft tokens the map has, or pass a directory with one map.";
+    MAP_PADDED = 317, "the draft vocabulary holds tokens that were never seen",
+        "Fewer different tokens were counted than the draft vocabulary has room for, and it was filled up with the tokens of the \
+         lowest ids, as the Python package does. Rows for them cost time at every draft step and nobody knows whether the tokens \
+         are ever needed.\n\n\
+         Count more text, or choose a smaller draft vocabulary.";
+    COUNTS_EMPTY = 318, "nothing was counted",
+        "Not one token was counted: the data are empty, or nothing in them is an answer of the assistant, or their loss masks are 0 \
+         throughout. A map built from nothing holds the tokens of the lowest ids, which are hardly those a verifier uses.\n\n\
+         Check the data. `speculators vocab --count all` counts the user's turns as well.";
     HIDDEN_SIZE = 401, "the head reads another hidden size than the verifier has",
         "`fc` reads hidden states of the verifier, so its width is a multiple of the verifier's hidden size. This \
          head was trained on states of another width and cannot read these.\n\n\
@@ -377,6 +422,41 @@ codes! {
          draft with it from the verifier's directory and build it by the verifier's config, so that a layer of another \
          build does not load there, and cannot be put back with `stitch-mtp`.\n\n\
          Pass the verifier the layer was taken from.";
+    AUX_LAYERS_COLLIDE = 441, "the usual auxiliary layers do not exist in this verifier",
+        "A head reads the states of a few verifier layers. Where none are named, everybody takes 2, n/2 and n-3 of n layers, \
+         counted as \"after k layers have run\". In a verifier with fewer than seven layers two of these are the same, or they \
+         run backwards, and there is no custom for it.\n\n\
+         Name the layers with `--aux-layers`, such as `--aux-layers 1,2,3`. Hidden states for training have to be taken from \
+         the same layers.";
+    MASK_TOKEN_OPEN = 442, "no token is certain to mean \"not drafted yet\"",
+        "Heads that draft several tokens in one pass put a mask token where none is drafted yet. The tokenizer's own mask \
+         token is taken, or a row of the embedding that no token uses. This verifier has neither. The Python package takes the \
+         padding or the end of a text then, which occur in training data with their own meaning.\n\n\
+         Choose a token that does not occur in texts, such as one of those that tokenizers reserve, and pass it as \
+         `--mask-token-id`.";
+    DRAFT_GEOMETRY = 443, "the verifier's attention heads do not make a draft layer",
+        "A draft layer takes the number of heads and the channels per head over from the verifier. Query heads have to share \
+         key and value heads evenly, the channels of a head are rotated in pairs, and without `head_dim` the width has to be \
+         a multiple of the number of heads. The verifier's config says otherwise.\n\n\
+         Check the config: a damaged or hand-edited one is the usual reason. An attention of another kind has no \
+         counterpart in the layouts that are written.";
+    SHARED_QUANTIZED = 444, "a tensor that the head takes over is quantized",
+        "A new head starts with the verifier's embedding and output matrix. Here one of them is stored as codes of 8 or fewer \
+         bits, with scales beside it. Taken for values, the codes would make a head that loads and drafts nonsense; the \
+         Python package does that with some of them.\n\n\
+         Start from the checkpoint that the verifier was quantized from. The head serves the quantized verifier all the \
+         same, because both have the same states.";
+    DRAFT_VOCABULARY_OPEN = 445, "nothing says which tokens the head is to propose",
+        "A head with fewer draft tokens than its verifier has tokens never proposes the others. Which ones matter depends on \
+         the texts it will serve: a choice that fits badly costs acceptance everywhere and shows nowhere. The Python package \
+         takes the whole vocabulary then, although a smaller one was asked for.\n\n\
+         Count the tokens of representative texts with `speculators vocab` and pass the counts (`--token-freq`) or the \
+         finished map (`--vocab`), or leave `--draft-vocab-size` out.";
+    FAMILY_UNKNOWN = 446, "the verifier's config does not say what a head for it looks like",
+        "Sizes and the rotary embedding of a head come from the verifier's config. What a config leaves out means the default \
+         of its family, and those of the usual families are known here. This config leaves out a key of a family that is not \
+         known, or has a rotary embedding that cannot be brought to the form drafts are run with.\n\n\
+         Add the key the finding names to a copy of the config, with the value that the verifier's own code takes.";
     RUNTIME_KIND = 501, "the runtime does not serve this kind of checkpoint",
         "A runtime finds out what it was given by a few keys of the config, or by the file itself. This checkpoint is of \
          a kind, or in a layout, that the runtime named by `--for` does not know: it stops at once, or takes the head \
@@ -469,6 +549,36 @@ codes! {
         "The prompts file is empty, or nothing of it remains once prompts that are malformed or too long are left \
          out.\n\n\
          The other findings say why each was left out.";
+    DATA_MALFORMED = 711, "a line of the data is malformed",
+        "Data for counting and training have one JSON object on each line: `text`, a conversation as `messages` or \
+         `conversations`, or `input_ids` with a `loss_mask`. The line given is not JSON, has none of these keys or several, or \
+         has something else under one of them.\n\n\
+         Correct or remove the line. `--skip-invalid` leaves such lines out and says how many there were.";
+    DATA_TOKEN_RANGE = 712, "a token of the data is outside the vocabulary",
+        "A token id of the data, or of what the tokenizer made of their text, is not below `vocab_size` of the verifier. The data \
+         were prepared with another tokenizer, or the tokenizer files belong to another model.\n\n\
+         Prepare the data again with the tokenizer of this verifier.";
+    SPANS_UNSTABLE = 713, "the assistant's part of a conversation cannot be told from the rest",
+        "Which tokens are the assistant's is found by rendering the conversation up to an answer and with it: what the second has \
+         more is the answer. The chat template of this verifier renders earlier turns differently once an answer follows, as \
+         templates do that take reasoning out of the history, so that there is no such point.\n\n\
+         Give the conversation as `input_ids` with a `loss_mask`, count everything with `--count all`, or leave the line out with \
+         `--skip-invalid`.";
+    SPANS_DIVERGE = 714, "an answer begins otherwise than the chat template opens it",
+        "The chat template opens the assistant's turn with text that the recorded answer does not have, such as an empty block for \
+         reasoning. The answer is then taken to begin where the two first differ, after everything the conversation had before, \
+         as the Python package does it.\n\n\
+         Nothing has to be done if the answers were written by this verifier. If another model wrote them, let the verifier \
+         answer the prompts itself.";
+    DATA_SKIPPED = 715, "lines of the data were left out",
+        "Some lines could not be used, and `--skip-invalid` was given. The counts are those of the others. The notes name the \
+         first lines and what is wrong with them.\n\n\
+         A few lines in many thousand do not matter. If it is a larger part, correct the data.";
+    DATA_ROLES = 716, "turns of unknown roles were taken for the assistant's",
+        "A conversation has turns of a role that is none of `user`, `human`, `assistant`, `gpt`, `system` and `tool`. The Python \
+         package takes such turns for the assistant's, because some data name the model that answered, and so they are \
+         taken here.\n\n\
+         If the role is not an answer, correct the data: its text is counted, and trained on, as if it were.";
 }
 
 /// The explanation of a code, or nothing for an unknown one.
@@ -485,7 +595,7 @@ pub const FAMILIES: &[(u16, &str)] = &[
     (300, "Vocabulary maps"),
     (400, "Head against verifier and serving configuration"),
     (500, "Serving with a runtime"),
-    (700, "Prompts"),
+    (700, "Prompts and data"),
 ];
 
 /// The page `docs/errors.md`: every explanation, by family.

@@ -19,19 +19,20 @@ use crate::vocabulary::VocabularyMap;
 use crate::{Checkpoint, Result, codes};
 
 mod block;
-mod cast;
+pub(crate) mod cast;
 pub(crate) mod config;
 mod eagle1;
-mod eagle3;
+pub(crate) mod eagle3;
 mod foreign;
 mod gguf;
 mod mtp;
 pub mod output;
-mod plan;
+pub(crate) mod plan;
 pub(crate) mod provenance;
+pub(crate) mod read_back;
 mod row;
 mod survey;
-mod write;
+pub(crate) mod write;
 
 pub use plan::{ConvertReport, Plan};
 pub use row::{Action, Row};

@@ -164,7 +164,7 @@ pub(crate) fn read(path: &Path, longest: u64) -> Result<Vec<u8>, Diagnostic> {
 }
 
 /// Opens a file, following links, and nothing but a file.
-fn open(path: &Path) -> Result<fs_err::File, Diagnostic> {
+pub(crate) fn open(path: &Path) -> Result<fs_err::File, Diagnostic> {
     let metadata = fs_err::metadata(path).map_err(|error| dangling(path, &error))?;
     if !metadata.is_file() {
         return Err(Diagnostic::error(

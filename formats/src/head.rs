@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::checkpoint::Checkpoint;
 pub use crate::decision::Decision;
-use crate::rope::Rope;
+use crate::rope::{Rope, RopeAxes};
 use crate::speculator::Algorithm;
 use crate::verifier::{FloatType, HiddenAct};
 use crate::vocabulary::VocabularyMap;
@@ -106,6 +106,10 @@ pub struct HeadDescription {
     pub rms_norm_eps: f64,
     /// Rotary embedding.
     pub rope: Rope,
+    /// How its channels are shared out between the axes of positions, for a multimodal verifier (EAGLE-3 only). Text has
+    /// the same position on all of them, so that they change nothing for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rope_axes: Option<RopeAxes>,
     /// Longest position the config allows.
     pub max_position_embeddings: usize,
     /// Gate activation.

@@ -19,6 +19,7 @@ pub mod gguf;
 pub mod head;
 pub mod header;
 mod index;
+pub mod init;
 pub mod inspect;
 mod json;
 mod locate;

@@ -10,10 +10,12 @@ use crate::rope::Rope;
 mod facts;
 mod parse;
 pub mod tensors;
+mod vocabulary;
 
 pub(crate) use facts::VerifierFacts;
 pub(crate) use parse::{float_type, hidden_act};
 pub(crate) use tensors::embedding;
+pub use vocabulary::VerifierVocabulary;
 
 /// More layers than any model has; a config beyond it is damaged, and would only exhaust memory.
 pub(crate) const MOST_LAYERS: usize = 4096;

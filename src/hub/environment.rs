@@ -222,7 +222,7 @@ mod tests {
     fn tokens_are_found_in_order_and_never_shown() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("token");
-        std::fs::write(&path, "hf_file\n").unwrap();
+        fs_err::write(&path, "hf_file\n").unwrap();
         let home = home.path().to_str().unwrap();
         let found = read(&[("HF_HOME", home)]).unwrap().token.unwrap();
         assert_eq!(found.secret(), "hf_file");

@@ -1,23 +1,37 @@
-//! Requests for the content of files.
+//! Requests for the content of files, and those that send it.
 //!
 //! hf-hub has no way to go on where a download was cut, and it does not show the headers of a redirect, where the Hub puts
 //! the hash of a large file. So files are asked for here, with the HTTP client that hf-hub is built on; each redirect is
 //! followed by hand, and the token goes to the Hub alone, never to the host a file is stored on.
 
+use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::{
-    AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, LOCATION, RANGE, RETRY_AFTER,
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, LOCATION,
+    RANGE, RETRY_AFTER,
 };
-use reqwest::{Client, Method, Response, StatusCode, Url, redirect};
+use reqwest::{Body, Client, Method, Response, StatusCode, Url, redirect};
+use serde_json::Value;
+use speculators_formats::{Diagnostic, codes};
 
 use super::environment::{Environment, Token};
 use super::repository::RepositoryId;
 use super::trouble::{Refusal, Trouble, shortened};
 
+/// What requests about Git LFS call their bodies.
+pub(super) const LFS: &str = "application/vnd.git-lfs+json";
+
+/// Bytes of a file that are read at a time to be sent.
+const PIECE: u64 = 1 << 20;
+
 /// Redirects that are followed; the Hub itself uses one or two.
 const MOST_REDIRECTS: usize = 5;
+
+/// How long the Hub may take to make a commit, or its storage to take in what it was sent.
+const LONGEST_THOUGHT: Duration = Duration::from_secs(300);
 
 /// The longest body of an answer that says no which is looked at for its reason.
 const LONGEST_REASON: usize = 64 << 10;
@@ -25,6 +39,8 @@ const LONGEST_REASON: usize = 64 << 10;
 /// A client for one Hub.
 pub(super) struct Http {
     client: Client,
+    /// For uploads, after which the other side may think for a while.
+    patient: Client,
     endpoint: Url,
     token: Option<Token>,
 }
@@ -45,8 +61,13 @@ impl Http {
         let client = builder(environment)
             .redirect(redirect::Policy::none())
             .build()?;
+        let patient = builder(environment)
+            .redirect(redirect::Policy::none())
+            .read_timeout(LONGEST_THOUGHT.max(environment.timeout))
+            .build()?;
         Ok(Http {
             client,
+            patient,
             endpoint,
             token: environment.token.clone(),
         })
@@ -141,6 +162,85 @@ impl Http {
         Ok(url)
     }
 
+    /// Sends a body to an address below the Hub's; gives the JSON that comes back, null where nothing does.
+    pub async fn post(
+        &self,
+        place: &[&str],
+        query: Option<(&str, &str)>,
+        kind: &'static str,
+        body: Vec<u8>,
+    ) -> Result<Value, Trouble> {
+        let mut url = self.endpoint.clone();
+        url.path_segments_mut()
+            .map_err(|()| Trouble::Answer("`HF_ENDPOINT` is no address of a server".to_owned()))?
+            .pop_if_empty()
+            .extend(place);
+        if let Some((name, value)) = query {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+        self.post_to(url, kind, body).await
+    }
+
+    /// The same, to a whole address that the Hub named. The token goes along only where that is the Hub's own.
+    pub async fn post_to(
+        &self,
+        mut url: Url,
+        kind: &'static str,
+        body: Vec<u8>,
+    ) -> Result<Value, Trouble> {
+        for _ in 0..=MOST_REDIRECTS {
+            let mut request = self.patient.post(url.clone()).header(CONTENT_TYPE, kind);
+            if kind == LFS {
+                request = request.header(ACCEPT, kind);
+            }
+            if let Some(token) = self.token.as_ref().filter(|_| self.is_ours(&url)) {
+                request = request.header(AUTHORIZATION, format!("Bearer {}", token.secret()));
+            }
+            let response = request.body(body.clone()).send().await?;
+            if response.status().is_success() {
+                let answer = response.bytes().await?;
+                return Ok(serde_json::from_slice(&answer).unwrap_or_default());
+            }
+            if !response.status().is_redirection() {
+                return Err(refusal(response).await);
+            }
+            url = redirected(&response, &url)?;
+        }
+        Err(in_circles())
+    }
+
+    /// Sends a part of a file to an address that the Hub named; gives the `ETag` that comes back. The address opens the
+    /// storage by itself, and no token goes along.
+    pub async fn put(
+        &self,
+        url: Url,
+        file: &Path,
+        range: &Range<u64>,
+    ) -> Result<Option<String>, Trouble> {
+        let mut source = fs_err::File::open(file).map_err(|error| unreadable(&error))?;
+        source
+            .seek(SeekFrom::Start(range.start))
+            .map_err(|error| unreadable(&error))?;
+        let length = range.end - range.start;
+        let mut left = length;
+        let pieces = std::iter::from_fn(move || {
+            let mut piece = vec![0; left.min(PIECE) as usize];
+            left -= piece.len() as u64;
+            (!piece.is_empty()).then(|| source.read_exact(&mut piece).map(|()| piece))
+        });
+        let response = self
+            .patient
+            .put(url)
+            .header(CONTENT_LENGTH, length)
+            .body(Body::wrap_stream(futures::stream::iter(pieces)))
+            .send()
+            .await?;
+        if !response.status().is_success() {
+            return Err(refusal(response).await);
+        }
+        Ok(text(response.headers(), ETAG.as_str()).map(str::to_owned))
+    }
+
     /// Sends a request and follows redirects. A question about a file ends where the Hub sends on to another host: what it
     /// says itself is the answer.
     async fn send(
@@ -166,20 +266,13 @@ impl Http {
                     Err(refusal(response).await)
                 };
             }
-            let next = response
-                .headers()
-                .get(LOCATION)
-                .and_then(|location| location.to_str().ok())
-                .and_then(|location| url.join(location).ok())
-                .ok_or_else(|| Trouble::Answer("a redirect names no address".to_owned()))?;
+            let next = redirected(&response, &url)?;
             if method == Method::HEAD && !self.is_ours(&next) {
                 return Ok(response);
             }
             url = next;
         }
-        Err(Trouble::Answer(format!(
-            "more than {MOST_REDIRECTS} redirects, one after another"
-        )))
+        Err(in_circles())
     }
 
     /// Whether an address is the Hub's own, which may see the token.
@@ -193,6 +286,27 @@ impl Http {
         };
         origin(url) == origin(&self.endpoint)
     }
+}
+
+/// Where a redirect leads.
+fn redirected(response: &Response, url: &Url) -> Result<Url, Trouble> {
+    let location = response.headers().get(LOCATION);
+    location
+        .and_then(|location| location.to_str().ok())
+        .and_then(|location| url.join(location).ok())
+        .ok_or_else(|| Trouble::Answer("a redirect names no address".to_owned()))
+}
+
+fn in_circles() -> Trouble {
+    Trouble::Answer(format!(
+        "more than {MOST_REDIRECTS} redirects, one after another"
+    ))
+}
+
+/// S101 with what the operating system said; fs-err names the file.
+pub(super) fn unreadable(error: &io::Error) -> Trouble {
+    let problem = Diagnostic::error(codes::FILE_MISSING, "a file cannot be read");
+    Trouble::Local(Box::new(problem.note(error.to_string())))
 }
 
 /// A file that has begun to arrive.

@@ -300,8 +300,8 @@ impl Hub {
                 size: file.size,
             };
             let done = match &plan.place {
-                Placing::Cache(cache) => self.into_cache(watch, source, etag, cache, told),
-                Placing::Folder(folder) => self.into_folder(watch, source, etag, folder, told),
+                Placing::Cache(cache) => self.fetch_to_cache(watch, source, etag, cache, told),
+                Placing::Folder(folder) => self.fetch_to_folder(watch, source, etag, folder, told),
             };
             done.map_err(|trouble| self.explain(trouble, &repository, Some(&file.path)))?;
             watch.progress.end(number);
@@ -315,7 +315,7 @@ impl Hub {
         Ok(plan.directory.clone())
     }
 
-    fn into_cache(
+    fn fetch_to_cache(
         &self,
         watch: Watch<'_>,
         source: Source<'_>,
@@ -340,7 +340,7 @@ impl Hub {
             .map_err(|error| unwritable(&error))
     }
 
-    fn into_folder(
+    fn fetch_to_folder(
         &self,
         watch: Watch<'_>,
         source: Source<'_>,
@@ -426,5 +426,5 @@ fn begun(part: &Path, size: u64) -> State {
 /// Bytes of a file, links followed.
 fn length(path: &Path) -> Option<u64> {
     let metadata = fs_err::metadata(path).ok()?;
-    metadata.is_file().then(|| metadata.len())
+    metadata.is_file().then_some(metadata.len())
 }

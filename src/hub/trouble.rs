@@ -133,7 +133,11 @@ impl Refusal {
                 ),
             )
             .note(sent)
-            .help("check the name; if the repository is private, set `HF_TOKEN`"),
+            .help(if subject.repository.contains('/') {
+                "check the name; if the repository is private, set `HF_TOKEN`"
+            } else {
+                "nearly all repositories have an owner: `owner/name`"
+            }),
             (_, "RevisionNotFound") => Diagnostic::error(
                 codes::HUB_MISSING,
                 format!("the Hub has no revision `{}`", subject.repository),
@@ -148,7 +152,7 @@ impl Refusal {
             )
             .note(sent)
             .help("set `HF_TOKEN` to a valid token of a user with access"),
-            (409 | 412 | 413 | 422, _) => {
+            (400 | 409 | 412 | 413 | 422, _) => {
                 Diagnostic::error(codes::HUB_UPLOAD, format!("the Hub refuses {what}"))
             }
             (429, _) => Diagnostic::error(

@@ -121,6 +121,14 @@ impl ChatTemplate {
             })?;
         Ok(rendered)
     }
+
+    /// The template as it is written.
+    #[must_use]
+    pub fn source(&self) -> String {
+        // It was added when this was made.
+        let template = self.environment.get_template(NAME);
+        template.map_or_else(|_| String::new(), |template| template.source().to_owned())
+    }
 }
 
 /// `chat_template` is a string, or a list of named templates of which `default` is meant.

@@ -1,9 +1,13 @@
-//! Text on its way to token ids and back: prompt files, chat templates, tokenizers.
+//! Text on its way to token ids and back: prompt files, training data, chat templates, tokenizers.
 
 mod chat;
+mod chat_tokens;
+mod counting;
 mod prompts;
 mod tokenizer;
 
 pub use chat::ChatTemplate;
+pub use chat_tokens::chat_tokens;
+pub use counting::{CountOptions, Counted, Counting, Lines, Source, SourceRead, count};
 pub use prompts::{Message, Prompt, PromptBody, parse_prompts, read_prompts};
-pub use tokenizer::{TextModel, TextTokenizer};
+pub use tokenizer::{AddedToken, TextModel, TextTokenizer};

@@ -61,6 +61,23 @@ impl TextTokenizer {
         })?)
     }
 
+    /// Tokens that were added to the tokenizer beside its vocabulary, ascending by id: those with a meaning of their own, and
+    /// others that are never split.
+    #[must_use]
+    pub fn added_tokens(&self) -> Vec<AddedToken> {
+        let added = self.inner.get_added_tokens_decoder();
+        let mut tokens: Vec<AddedToken> = added
+            .into_iter()
+            .map(|(id, token)| AddedToken {
+                id,
+                text: token.content,
+                special: token.special,
+            })
+            .collect();
+        tokens.sort_by_key(|token| token.id);
+        tokens
+    }
+
     /// The tokenizer's own spelling of one id, special tokens included.
     #[must_use]
     pub fn piece(&self, id: u32) -> String {
@@ -68,6 +85,17 @@ impl TextTokenizer {
             .decode(&[id], false)
             .unwrap_or_else(|_| format!("<{id}>"))
     }
+}
+
+/// A token that was added to a tokenizer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddedToken {
+    /// Its id.
+    pub id: u32,
+    /// How it is written.
+    pub text: String,
+    /// Whether it is left out where tokens are turned into text.
+    pub special: bool,
 }
 
 /// Tokenizer and chat template of a verifier: everything between a prompt as people write it and token ids.
@@ -109,13 +137,36 @@ impl TextModel {
         tools: Option<&Value>,
         extra: &Map<String, Value>,
     ) -> Result<Vec<u32>> {
-        let template = self.template.as_ref().ok_or_else(|| {
+        self.encode_conversation(messages, tools, true, extra)
+    }
+
+    /// Token ids of a conversation as it stands; `generation` adds the opening of the assistant's turn.
+    ///
+    /// # Errors
+    /// As [`TextModel::encode_chat`].
+    pub fn encode_conversation(
+        &self,
+        messages: &[Message],
+        tools: Option<&Value>,
+        generation: bool,
+        extra: &Map<String, Value>,
+    ) -> Result<Vec<u32>> {
+        let template = self.chat_template()?;
+        let text = template.render(messages, tools, generation, extra)?;
+        self.tokenizer.encode(&text, false)
+    }
+
+    /// The chat template.
+    ///
+    /// # Errors
+    /// A diagnostic where there is none.
+    pub fn chat_template(&self) -> Result<&ChatTemplate> {
+        let missing = || {
             Diagnostic::error(codes::TOKENIZER, "the prompt is a conversation, but the verifier has no chat template")
                 .at(Place::file(self.directory.join("tokenizer_config.json")))
                 .note("looked for `chat_template.jinja`, then `chat_template` in `tokenizer_config.json`")
                 .help("use an instruction-tuned verifier, or give prompts as `prompt` or `prompt_token_ids`")
-        })?;
-        let text = template.render(messages, tools, true, extra)?;
-        self.tokenizer.encode(&text, false)
+        };
+        Ok(self.template.as_ref().ok_or_else(missing)?)
     }
 }

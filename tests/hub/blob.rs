@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
-use super::sha1;
+use super::text;
 
 /// From this size on a file is in LFS, whatever its name.
 pub const LFS_SIZE: u64 = 1 << 20;
@@ -91,7 +91,7 @@ fn pointer(sha256: &str, size: u64) -> String {
 /// The name git gives to a content.
 pub fn git_oid(content: &[u8]) -> String {
     let header = format!("blob {}\0", content.len());
-    sha1::hex(&[header.as_bytes(), content])
+    text::sha1(&[header.as_bytes(), content])
 }
 
 /// SHA-256 of a file as hexadecimal digits, read in pieces.

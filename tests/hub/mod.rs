@@ -25,10 +25,9 @@ mod request;
 mod response;
 mod routes;
 mod server;
-pub mod sha1;
 mod shared;
 mod storage;
-mod text;
+pub mod text;
 mod upload;
 
 use std::io;

@@ -10,7 +10,6 @@ use super::blob::Blob;
 use super::repository::{Access, Commit};
 use super::request::{Body, Request};
 use super::response::Response;
-use super::sha1;
 use super::shared::Shared;
 use super::text;
 
@@ -195,7 +194,7 @@ fn describe(commit: &Commit, path: &str, expand: bool) -> io::Result<Value> {
         Some(blob) => file(path, blob)?,
         None => json!({
             "type": "directory",
-            "oid": sha1::hex(&[path.as_bytes(), commit.id.as_bytes()]),
+            "oid": text::sha1(&[path.as_bytes(), commit.id.as_bytes()]),
             "size": 0,
             "path": path,
         }),

@@ -15,6 +15,9 @@ use std::path::PathBuf;
 
 use hub::{Fault, Hub};
 
+/// What is to be done to a server that has started.
+type Setting = Box<dyn Fn(&Hub)>;
+
 fn main() -> io::Result<()> {
     let mut words = std::env::args().skip(1);
     let usage = || {
@@ -24,7 +27,7 @@ fn main() -> io::Result<()> {
     };
     let root = PathBuf::from(words.next().ok_or_else(usage)?);
     let mut port = 0;
-    let mut settings: Vec<Box<dyn Fn(&Hub)>> = Vec::new();
+    let mut settings: Vec<Setting> = Vec::new();
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(usage)?;
         match word.as_str() {

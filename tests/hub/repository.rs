@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::blob::Blob;
-use super::sha1;
+use super::text;
 
 /// Who may read a repository.
 #[derive(Debug, Clone, Default)]
@@ -97,5 +97,5 @@ fn identify(files: &Files) -> io::Result<String> {
     for (path, blob) in files {
         listing.push_str(&format!("{} {path}\n", blob.digests()?.oid));
     }
-    Ok(sha1::hex(&[b"commit\0", listing.as_bytes()]))
+    Ok(text::sha1(&[b"commit\0", listing.as_bytes()]))
 }

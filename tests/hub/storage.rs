@@ -8,7 +8,6 @@ use super::accounts::read_json;
 use super::blob::{Blob, sha256_of};
 use super::request::{Body, Request};
 use super::response::Response;
-use super::sha1;
 use super::shared::Shared;
 use super::text;
 
@@ -37,7 +36,7 @@ pub fn upload_address(shared: &Shared, oid: &str, part: Option<usize>) -> String
 
 /// What a signature looks like; it need not withstand anybody.
 fn sign(place: &str) -> String {
-    sha1::hex(&[b"signature ", place.as_bytes()])
+    text::sha1(&[b"signature ", place.as_bytes()])
 }
 
 pub fn respond(shared: &Shared, request: &Request, body: &mut Body<'_>) -> io::Result<Response> {
@@ -48,6 +47,9 @@ pub fn respond(shared: &Shared, request: &Request, body: &mut Body<'_>) -> io::R
     if request.parameter("Signature") != Some(&sign(&place)) {
         return Ok(Response::new(403, "SignatureDoesNotMatch"));
     }
+    if request.method == "PUT" && request.header("content-length").is_none() {
+        return Ok(Response::new(411, "MissingContentLength"));
+    }
     let segments = request.segments();
     let words: Vec<&str> = segments.iter().map(String::as_str).collect();
     match (request.method.as_str(), words.as_slice()) {
@@ -57,7 +59,7 @@ pub fn respond(shared: &Shared, request: &Request, body: &mut Body<'_>) -> io::R
                 return Ok(Response::new(404, "NoSuchKey"));
             };
             // The tag of a content in several parts, which is no digest of it.
-            let tag = format!("\"{}-2\"", &sha1::hex(&[sha256.as_bytes()])[..32]);
+            let tag = format!("\"{}-2\"", &text::sha1(&[sha256.as_bytes()])[..32]);
             Ok(Response::file(request, file, size).with("ETag", &tag))
         }
         ("PUT", ["upload", oid]) => {
@@ -67,7 +69,7 @@ pub fn respond(shared: &Shared, request: &Request, body: &mut Body<'_>) -> io::R
         ("PUT", ["upload", oid, part]) => {
             let name = format!("{oid}.{part}");
             receive(shared, &name, body)?;
-            let tag = sha1::hex(&[name.as_bytes()]);
+            let tag = text::sha1(&[name.as_bytes()]);
             Ok(Response::new(200, "").with("ETag", &format!("\"{tag}\"")))
         }
         _ => Ok(Response::new(405, "MethodNotAllowed")),
@@ -81,7 +83,7 @@ pub fn complete(shared: &Shared, oid: &str, body: &mut Body<'_>) -> io::Result<R
     let mut files = Vec::new();
     for part in &parts {
         let name = format!("{oid}.{}", part["partNumber"]);
-        let tag = sha1::hex(&[name.as_bytes()]);
+        let tag = text::sha1(&[name.as_bytes()]);
         if part["etag"].as_str().map(|etag| etag.trim_matches('"')) != Some(&tag) {
             return Ok(Response::refusal(400, None, "InvalidPart"));
         }

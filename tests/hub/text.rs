@@ -1,4 +1,16 @@
-//! Percent-encoding and base64, as URLs and commits carry them.
+//! Percent-encoding and digests, as the Hub's addresses carry them.
+
+use sha1::{Digest, Sha1};
+
+/// SHA-1 of bytes, one part after another, as 40 hexadecimal digits.
+pub fn sha1(parts: &[&[u8]]) -> String {
+    let mut digest = Sha1::new();
+    for part in parts {
+        digest.update(part);
+    }
+    let digest = digest.finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// Undoes percent-encoding; what is no valid escape stays as it is.
 pub fn decode(text: &str) -> String {
@@ -42,27 +54,4 @@ pub fn query(text: &str) -> Vec<(String, String)> {
             )
         })
         .collect()
-}
-
-/// Decodes base64 with the standard alphabet; nothing where it is malformed.
-pub fn base64(text: &str) -> Option<Vec<u8>> {
-    let mut decoded = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut held) = (0u32, 0);
-    for byte in text.trim_end_matches('=').bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6) | u32::from(value);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            decoded.push((bits >> held) as u8);
-        }
-    }
-    Some(decoded)
 }

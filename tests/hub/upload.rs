@@ -3,6 +3,8 @@
 use std::io::{self, BufRead, BufReader};
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
 use super::accounts::{Wish, enter, read_json};
@@ -185,7 +187,7 @@ fn change(
         Some("file") => {
             let content = value["content"].as_str().unwrap_or_default();
             let content = match value["encoding"].as_str() {
-                Some("base64") => text::base64(content),
+                Some("base64") => BASE64.decode(content).ok(),
                 _ => Some(content.as_bytes().to_vec()),
             };
             let Some(content) = content else {

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hub
+import init
 import llama_cpp
+import vocab
 from comparisons import convert, evaluate, keep_serving, there_and_back
 from finding import Finding
 from pairs import FIXTURES, PAIRS, make_pair
@@ -21,6 +23,8 @@ EXPORTED = ["eagle", "specforge", "sglang", "gguf"]
 
 def findings(options: argparse.Namespace) -> Iterator[Finding]:
     converted = options.work / "converted"
+    if "vocab" not in options.skip:
+        yield from vocab.findings(options.binary, options.work / "vocab")
     if "convert" not in options.skip:
         for layout in CONVERTED:
             yield convert(options.binary, FIXTURES, layout, converted / layout)
@@ -35,8 +39,11 @@ def findings(options: argparse.Namespace) -> Iterator[Finding]:
         # Of the foreign layouts, vLLM counts the layers of this one as everybody does.
         exported = options.work / "exported" / "eagle"
         yield keep_serving(FIXTURES, "as eagle", exported, options.work / "served" / "as-eagle")
+    if "init" not in options.skip:
+        serving = "serve" not in options.skip
+        yield from init.findings(options.binary, FIXTURES, options.work / "init", serving)
     if "hub" not in options.skip:
-        server = options.binary.parent / "examples" / "hub"
+        server = ROOT / "target" / "debug" / "examples" / "hub"
         yield from hub.findings(server, options.binary, options.work / "hub", options.verifier_bytes)
     if options.llama_cpp:
         yield from llama_cpp.findings(
@@ -75,7 +82,8 @@ def main() -> int:
     parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "speculators")
     parser.add_argument("--work", type=Path, default=ROOT / "target" / "interop")
     parser.add_argument("--pairs", nargs="*", default=list(PAIRS), choices=list(PAIRS), metavar="NAME")
-    parser.add_argument("--skip", nargs="*", default=[], choices=["convert", "serve", "hub", "evaluate"], metavar="CHECK")
+    checks = ["vocab", "convert", "serve", "init", "hub", "evaluate"]
+    parser.add_argument("--skip", nargs="*", default=[], choices=checks, metavar="CHECK")
     parser.add_argument("--verifier-bytes", type=int, default=2 << 30, metavar="N", help="size of the sharded verifier")
     parser.add_argument("--llama-cpp", type=Path, metavar="DIRECTORY", help="sources of llama.cpp, built in `build`")
     options = parser.parse_args()

@@ -146,7 +146,7 @@ impl Resolver<'_> {
     /// The rotary embedding. Without a base transformers takes 10000 for such a head, and vLLM 1000000.
     fn block_rope(&mut self) -> Option<Rope> {
         let before = self.decisions.len();
-        let rope = self.rope();
+        let rope = self.rope(false);
         let assumed = self
             .decisions
             .iter_mut()

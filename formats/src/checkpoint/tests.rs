@@ -11,7 +11,7 @@ fn codes_of(found: Vec<Diagnostic>) -> Vec<u16> {
 #[test]
 fn a_name_on_the_hub_is_told_from_a_path() {
     let help = |path: &str| Checkpoint::open(path).unwrap_err()[0].help.clone();
-    assert!(help("some-owner/some-model").is_some_and(|help| help.contains("local")));
+    assert!(help("some-owner/some-model").is_some_and(|help| help.contains("hf://")));
     assert_eq!(help("src/no-such-model"), None);
 }
 

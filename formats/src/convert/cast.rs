@@ -27,7 +27,7 @@ struct Loss {
 ///
 /// # Errors
 /// S412 where a finite value has no finite counterpart.
-pub(super) fn rows(
+pub(crate) fn rows(
     rows: &mut [Row],
     dtype: Dtype,
     sources: &Sources<'_>,
@@ -75,7 +75,7 @@ pub(super) fn rows(
                 convert(from, dtype, &bytes, &mut converted);
                 Content::Built(converted)
             }
-            cast @ Content::Cast { .. } => cast,
+            other @ (Content::Cast { .. } | Content::Random(_)) => other,
         };
     }
     Ok((tensors > 0).then(|| {
@@ -91,7 +91,7 @@ pub(super) fn rows(
 }
 
 /// Appends the elements of `bytes` in another dtype.
-pub(super) fn convert(from: Dtype, to: Dtype, bytes: &[u8], into: &mut Vec<u8>) {
+pub(crate) fn convert(from: Dtype, to: Dtype, bytes: &[u8], into: &mut Vec<u8>) {
     each(from, bytes, |value| match to {
         Dtype::BF16 => into.extend(bf16::from_f32(value).to_le_bytes()),
         Dtype::F16 => into.extend(f16::from_f32(value).to_le_bytes()),

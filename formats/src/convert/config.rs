@@ -12,7 +12,7 @@ use crate::speculator::Algorithm;
 use crate::verifier::{FloatType, HiddenAct};
 
 /// Release of the Python package whose layout is written.
-pub(super) const FORMAT_VERSION: &str = "0.9.0";
+pub(crate) const FORMAT_VERSION: &str = "0.9.0";
 
 /// Keys that are read, or that say nothing about a head. Sorted.
 pub(crate) const KNOWN_KEYS: &[&str] = &[
@@ -48,6 +48,7 @@ pub(crate) const KNOWN_KEYS: &[&str] = &[
     "head_dim",
     "hidden_act",
     "hidden_size",
+    "initialization",
     "initializer_range",
     "intermediate_size",
     "is_causal",
@@ -182,6 +183,12 @@ fn decoder(head: &Head, description: &HeadDescription, job: &Job<'_>) -> Value {
         "use_cache": true,
         "vocab_size": head.vocab_size,
     });
+    if let Some(axes) = &head.rope_axes {
+        value["rope_parameters"]["mrope_section"] = json!(axes.sections);
+        if axes.interleaved {
+            value["rope_parameters"]["mrope_interleaved"] = json!(true);
+        }
+    }
     match head.draft_layer {
         DraftLayer::Llama => {
             value["model_type"] = json!("llama");
@@ -213,7 +220,7 @@ pub(super) fn source_key(source: &Section<'_>, key: &str) -> Option<Value> {
 }
 
 /// The entry of `layer_types` for a layer with or without a window.
-pub(super) fn layer_type(window: &Option<usize>) -> &'static str {
+pub(crate) fn layer_type(window: &Option<usize>) -> &'static str {
     if window.is_some() {
         "sliding_attention"
     } else {
@@ -229,7 +236,7 @@ pub(super) fn verifier_eos(job: &Job<'_>) -> Option<Value> {
     }
 }
 
-pub(super) fn dtype(dtype: FloatType) -> &'static str {
+pub(crate) fn dtype(dtype: FloatType) -> &'static str {
     match dtype {
         FloatType::Float32 => "float32",
         FloatType::Float16 => "float16",
@@ -237,7 +244,7 @@ pub(super) fn dtype(dtype: FloatType) -> &'static str {
     }
 }
 
-pub(super) fn act(act: HiddenAct) -> &'static str {
+pub(crate) fn act(act: HiddenAct) -> &'static str {
     match act {
         HiddenAct::Silu => "silu",
         HiddenAct::Gelu => "gelu",
@@ -247,7 +254,7 @@ pub(super) fn act(act: HiddenAct) -> &'static str {
 }
 
 /// An object with its keys sorted at every level.
-pub(super) fn object(value: Value) -> Map<String, Value> {
+pub(crate) fn object(value: Value) -> Map<String, Value> {
     match sorted(value) {
         Value::Object(map) => map,
         _ => Map::new(),

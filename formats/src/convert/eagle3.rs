@@ -232,7 +232,7 @@ pub(crate) fn map_rows(head: &Head, map: &VocabularyMap) -> Vec<Row> {
 }
 
 /// The same for a head of any kind.
-pub(super) fn rows_of_map<'a>(
+pub(crate) fn rows_of_map<'a>(
     map: &VocabularyMap,
     names: &BTreeMap<String, String>,
     view: impl Fn(&str) -> Option<TensorView<'a>>,

@@ -107,6 +107,10 @@ fn unsayable(head: &HeadDescription, target: Target, verifier_layers: usize) -> 
         head.rope.partial_rotary_factor != 1.0,
         "channels that are not rotated (`partial_rotary_factor`)",
     );
+    refuse(
+        head.rope_axes.is_some(),
+        "positions on several axes (`mrope_section`)",
+    );
     refuse(head.attention_bias, "biases in its attention");
     refuse(head.mlp_bias, "biases in its MLP");
     refuse(

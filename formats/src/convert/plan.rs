@@ -167,7 +167,7 @@ impl Plan {
 }
 
 /// The dtype of tensors that hold values of this type.
-pub(super) fn stored(dtype: FloatType) -> Dtype {
+pub(crate) fn stored(dtype: FloatType) -> Dtype {
     match dtype {
         FloatType::Float32 => Dtype::F32,
         FloatType::Float16 => Dtype::F16,

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::cast;
 use crate::checkpoint::{Checkpoint, TensorView};
+use crate::init::random::Fill;
 
 /// What happens to one destination tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -23,6 +24,8 @@ pub enum Action {
     Assembled,
     /// Built from what the source says in another form: a vocabulary map.
     Built,
+    /// Drawn at random, for a head that is to be trained.
+    Random,
 }
 
 /// One destination tensor.
@@ -54,6 +57,8 @@ pub(crate) enum Content {
     Cast { pieces: Vec<Piece>, from: Dtype },
     /// Bytes made for the output.
     Built(Vec<u8>),
+    /// Random values, made as they are written.
+    Random(Fill),
 }
 
 /// Parts of one source tensor.
@@ -167,6 +172,25 @@ impl Row {
         }
     }
 
+    /// Random values of a floating-point dtype.
+    pub(crate) fn random(
+        destination: impl Into<String>,
+        dtype: Dtype,
+        shape: Vec<usize>,
+        fill: Fill,
+    ) -> Row {
+        let elements: usize = shape.iter().product();
+        Row {
+            source: None,
+            destination: destination.into(),
+            shape,
+            dtype,
+            action: Action::Random,
+            bytes: (elements * dtype.bitsize() / 8) as u64,
+            content: Content::Random(fill),
+        }
+    }
+
     /// Gives the row another name in the output.
     pub(crate) fn rename(&mut self, destination: String) {
         let unchanged = self.source.as_ref() == Some(&destination);
@@ -182,7 +206,7 @@ impl Row {
     pub(crate) fn sources(&self) -> impl Iterator<Item = &str> {
         let pieces = match &self.content {
             Content::Pieces(pieces) | Content::Cast { pieces, .. } => pieces.as_slice(),
-            Content::Built(_) => &[],
+            Content::Built(_) | Content::Random(_) => &[],
         };
         pieces
             .iter()
@@ -212,6 +236,13 @@ impl<'a> Sources<'a> {
     ) -> std::io::Result<()> {
         match &row.content {
             Content::Built(bytes) => bytes.chunks(limit).try_for_each(sink),
+            Content::Random(fill) => {
+                let elements: usize = row.shape.iter().product();
+                let part = (limit / (row.dtype.bitsize() / 8)).max(1);
+                (0..elements).step_by(part).try_for_each(|begin| {
+                    sink(&fill.bytes(row.dtype, begin..elements.min(begin + part)))
+                })
+            }
             Content::Pieces(pieces) => self.pieces(pieces, limit, sink),
             Content::Cast { pieces, from } => {
                 // In whole elements, of which the widest has eight bytes.

@@ -1,27 +1,27 @@
 //! The write: streamed, checked, atomic.
 
 use std::io::Write;
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
+use super::read_back::ReadBack;
+use super::row::Sources;
 use super::{ConvertReport, Plan, Row, config, gguf, output, provenance, survey};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::gguf::{Header, Metadata};
 use crate::mtp::NormGain;
-use crate::options::ReadOptions;
-use crate::speculator::{Description, Speculator};
+use crate::speculator::Description;
 use crate::validate::values;
-use crate::{Checkpoint, Result, codes, header};
+use crate::{Result, codes, header};
 
 /// Bytes per write: progress is shown, and an interruption noticed, this often.
-const CHUNK: usize = 4 << 20;
+pub(super) const CHUNK: usize = 4 << 20;
 
 /// Told the bytes done and the bytes in all; may break off.
-type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
+pub(crate) type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
 
 impl Plan {
     /// Writes the output. `progress` is told the bytes done and the bytes in all.
@@ -64,7 +64,15 @@ impl Plan {
                 .map_err(|error| failed(&error))?;
             (bytes, findings)
         };
-        self.read_back(&finished)?;
+        ReadBack {
+            output: &self.output,
+            facts: &self.facts,
+            description: &self.description,
+            map: self.map.as_ref(),
+            rows: &self.rows,
+            sources: self.sources(),
+        }
+        .check(&finished)?;
         output::publish(
             &finished,
             &self.output,
@@ -90,7 +98,7 @@ impl Plan {
         progress: Progress<'_>,
     ) -> Result<(u64, Map<String, Value>, Vec<Diagnostic>)> {
         let path = directory.join("model.safetensors");
-        let header = self.header();
+        let header = file_header(&self.rows);
         self.with_survey(|| self.write_tensors(&path, &header, |_| &[], progress))
     }
 
@@ -165,14 +173,62 @@ impl Plan {
         padding: impl Fn(u64) -> &'static [u8],
         progress: Progress<'_>,
     ) -> Result<u64> {
-        let total = self.total_bytes();
-        let sources = self.sources();
+        let file = NewFile {
+            path,
+            header,
+            rows: &self.rows,
+            sources: self.sources(),
+        };
+        file.write(padding, progress).map_err(|stop| {
+            let problem = match stop {
+                Stop::Interrupted => interrupted(&self.output, "conversion"),
+                Stop::Failed(error) => output::unwritable(&self.output, &error),
+            };
+            problem.into()
+        })
+    }
+}
+
+/// S109 for work that was broken off.
+pub(crate) fn interrupted(output: &Path, what: &str) -> Diagnostic {
+    Diagnostic::error(
+        codes::OUTPUT_UNWRITABLE,
+        format!("the {what} was interrupted"),
+    )
+    .at(Place::file(output))
+    .note("nothing was written there")
+}
+
+/// A file of tensors to be written.
+pub(crate) struct NewFile<'a> {
+    pub path: &'a Path,
+    pub header: &'a [u8],
+    pub rows: &'a [Row],
+    pub sources: Sources<'a>,
+}
+
+/// Why a file was not written to its end.
+pub(crate) enum Stop {
+    /// Progress broke it off.
+    Interrupted,
+    /// The operating system did not take it.
+    Failed(std::io::Error),
+}
+
+impl NewFile<'_> {
+    /// Header and tensors, each followed by the padding for its length; gives the size of the file.
+    pub fn write(
+        &self,
+        padding: impl Fn(u64) -> &'static [u8],
+        progress: Progress<'_>,
+    ) -> Result<u64, Stop> {
+        let total: u64 = self.rows.iter().map(|row| row.bytes).sum();
         let (mut done, mut padded, mut stopped) = (0, 0, false);
         let mut write = || -> std::io::Result<()> {
-            let mut file = fs_err::File::create_new(path)?;
-            file.write_all(header)?;
-            for row in &self.rows {
-                sources.write(row, CHUNK, &mut file, &mut |length| {
+            let mut file = fs_err::File::create_new(self.path)?;
+            file.write_all(self.header)?;
+            for row in self.rows {
+                self.sources.write(row, CHUNK, &mut file, &mut |length| {
                     done += length as u64;
                     stopped = progress(done, total).is_break();
                     if stopped {
@@ -187,123 +243,20 @@ impl Plan {
             Ok(())
         };
         match write() {
-            Ok(()) => Ok(header.len() as u64 + total + padded),
-            Err(_) if stopped => Err(Diagnostic::error(
-                codes::OUTPUT_UNWRITABLE,
-                "the conversion was interrupted",
-            )
-            .at(Place::file(&self.output))
-            .note("nothing was written there")
-            .into()),
-            Err(error) => Err(output::unwritable(&self.output, &error).into()),
+            Ok(()) => Ok(self.header.len() as u64 + total + padded),
+            Err(_) if stopped => Err(Stop::Interrupted),
+            Err(error) => Err(Stop::Failed(error)),
         }
-    }
-
-    /// Length and header: fields in the order of the data.
-    fn header(&self) -> Vec<u8> {
-        let mut metadata = Map::new();
-        metadata.insert("format".to_owned(), json!("pt"));
-        header::encode(
-            metadata,
-            self.rows.iter().map(|row| {
-                let name = row.destination.as_str();
-                (name, row.dtype, row.shape.as_slice(), row.bytes)
-            }),
-        )
-    }
-
-    /// Opens what was written as any reader would, and holds it against the plan.
-    fn read_back(&self, dir: &Path) -> Result<()> {
-        // Strict: an output that leaves room for a guess would be read differently by different programs.
-        let options = ReadOptions {
-            strict: true,
-            ..ReadOptions::default()
-        };
-        let written = Speculator::resolve(Checkpoint::open(dir)?, Some(&self.facts), &options)?;
-        let differs = |what: String| {
-            Diagnostic::error(
-                codes::OUTPUT_UNWRITABLE,
-                format!("what was written differs from the plan in {what}"),
-            )
-            .at(Place::file(&self.output))
-            .note("this is a fault of the program or of the disk; nothing was left at the output")
-        };
-        if written.description() != self.description {
-            return Err(differs("its config".to_owned()).into());
-        }
-        if written.vocabulary_map() != self.map.as_ref() {
-            return Err(differs("its vocabulary map".to_owned()).into());
-        }
-        if written.checkpoint().names().count() != self.rows.len() {
-            return Err(differs("the number of tensors".to_owned()).into());
-        }
-        let differing = self
-            .rows
-            .par_iter()
-            .find_first(|row| !self.is_written(row, written.checkpoint()));
-        match differing {
-            Some(row) => Err(differs(format!("`{}`", row.destination)).into()),
-            None => Ok(()),
-        }
-    }
-
-    /// Whether a row is in the output: byte for byte where it was put together here; where it was copied as it stands, at
-    /// places all over it, which is enough to find an offset or a length that is wrong, and nothing else can be.
-    fn is_written(&self, row: &Row, written: &Checkpoint) -> bool {
-        let Some(view) = written
-            .stored(&row.destination)
-            .filter(|view| view.dtype == row.dtype && view.shape == row.shape)
-        else {
-            return false;
-        };
-        if let Some(whole) = self.sources().whole(row) {
-            return whole.len() == view.data.len()
-                && samples(whole.len())
-                    .all(|range| whole.get(range.clone()) == view.data.get(range));
-        }
-        let mut at = 0;
-        let compared = self.sources().stream(row, CHUNK, &mut |bytes| {
-            let end = at + bytes.len();
-            let same = view.data.get(at..end) == Some(bytes);
-            at = end;
-            if same {
-                Ok(())
-            } else {
-                Err(std::io::Error::other("differs"))
-            }
-        });
-        compared.is_ok() && at == view.data.len()
     }
 }
 
-/// Ranges all over a tensor, its beginning and end among them; short tensors as a whole.
-fn samples(length: usize) -> impl Iterator<Item = Range<usize>> {
-    const SAMPLE: usize = 64 << 10;
-    const COUNT: usize = 16;
-    let stride = (length.saturating_sub(SAMPLE) / (COUNT - 1)).max(1);
-    let count = if length <= SAMPLE * COUNT { 1 } else { COUNT };
-    (0..count).map(move |sample| {
-        if count == 1 {
-            0..length
-        } else if sample == COUNT - 1 {
-            length - SAMPLE..length
-        } else {
-            sample * stride..sample * stride + SAMPLE
-        }
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::samples;
-
-    #[test]
-    fn samples_reach_from_the_beginning_to_the_end() {
-        for length in [0, 1, 1 << 20, (1 << 20) + 1, 3 << 20, 1 << 30] {
-            let ranges: Vec<_> = samples(length).collect();
-            assert_eq!(ranges[0].start, 0);
-            assert_eq!(ranges[ranges.len() - 1].end, length);
-            assert!(ranges.iter().all(|range| range.end <= length));
-        }
-    }
+/// Length and header of a safetensors file, with the fields in the order of the data.
+pub(crate) fn file_header(rows: &[Row]) -> Vec<u8> {
+    let mut metadata = Map::new();
+    metadata.insert("format".to_owned(), json!("pt"));
+    let fields = rows.iter().map(|row| {
+        let name = row.destination.as_str();
+        (name, row.dtype, row.shape.as_slice(), row.bytes)
+    });
+    header::encode(metadata, fields)
 }

@@ -120,7 +120,7 @@ impl Resolver<'_> {
         let (hidden_size, num_attention_heads) = (hidden_size?, num_attention_heads?);
         let (head_dim, num_key_value_heads) = self.head_dim(hidden_size, num_attention_heads)?;
         let vocab_size = self.verifier_vocabulary();
-        let rope = self.rope();
+        let rope = self.rope(false);
         let act = hidden_act(&self.decoder);
         let hidden_act = self.keep(act);
         Some(EagleDescription {

@@ -52,6 +52,10 @@ pub(crate) fn unsayable(head: &HeadDescription) -> Vec<String> {
         head.fc_norm,
         "norms of the single states before `fc` (`fc_norm`)".to_owned(),
     );
+    refuse(
+        head.rope_axes.is_some(),
+        "positions on several axes (`mrope_section`)".to_owned(),
+    );
     refuse(head.attention_bias, "biases in its attention".to_owned());
     refuse(head.mlp_bias, "biases in its MLP".to_owned());
     refuse(

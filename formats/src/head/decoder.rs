@@ -8,7 +8,7 @@ use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
 use crate::expected;
 use crate::options::RopeOverride;
-use crate::rope::Rope;
+use crate::rope::{Rope, RopeAxes};
 use crate::verifier::{FloatType, float_type};
 
 impl Resolver<'_> {
@@ -33,8 +33,20 @@ impl Resolver<'_> {
         }
     }
 
-    pub(crate) fn rope(&mut self) -> Option<Rope> {
-        let read = Rope::from_config(&self.decoder);
+    /// The axes that a head for a multimodal verifier shares its channels out between, unless the caller settles the rotary
+    /// embedding. `read` says whether heads of this kind are run with several.
+    pub(crate) fn rope_axes(&self, read: bool) -> Option<RopeAxes> {
+        let (_, axes, _) = Rope::with_axes(&self.decoder).ok()?;
+        axes.filter(|_| read && self.options.rope.is_none())
+    }
+
+    /// The rotary embedding; `axes` says whether several are read.
+    pub(crate) fn rope(&mut self, axes: bool) -> Option<Rope> {
+        let read = if axes {
+            Rope::with_axes(&self.decoder).map(|(rope, _, decisions)| (rope, decisions))
+        } else {
+            Rope::from_config(&self.decoder)
+        };
         let (mut rope, mut decisions) = self.keep(read)?;
         if let Some(given) = self.options.rope {
             let verifier = self.verifier.and_then(|verifier| verifier.rope.clone());

@@ -33,7 +33,11 @@ impl Resolver<'_> {
         let target_hidden_size = self.target_hidden_size(hidden_size);
         let draft_vocab_size = self.draft_vocab_size();
         let vocab_size = self.vocab_size(draft_vocab_size);
-        let rope = self.rope();
+        let algorithm = self.algorithm();
+        // vLLM refuses several axes for drafting in parallel, and no foreign trainer has them.
+        let axes = algorithm == Algorithm::Eagle3 && !self.foreign();
+        let rope_axes = self.rope_axes(axes);
+        let rope = self.rope(axes);
         let sliding_window = self.sliding_windows(num_hidden_layers.unwrap_or(1));
         let attention_bias = self.biases(
             "attention_bias",
@@ -45,7 +49,6 @@ impl Resolver<'_> {
         let act = hidden_act(&self.decoder);
         let hidden_act = self.keep(act)?;
         let draft_vocab_size = draft_vocab_size?;
-        let algorithm = self.algorithm();
         let mask_token_id = self.mask_token_id(algorithm);
         let mut description = HeadDescription {
             algorithm,
@@ -62,6 +65,7 @@ impl Resolver<'_> {
             draft_vocab_size,
             rms_norm_eps: self.rms_norm_eps(),
             rope: rope?,
+            rope_axes,
             max_position_embeddings: self.max_position_embeddings(),
             hidden_act,
             attention_bias,

@@ -102,6 +102,7 @@ pub(super) fn head() -> impl Strategy<Value = HeadDescription> {
                     draft_vocab_size,
                     rms_norm_eps: 1e-5,
                     rope,
+                    rope_axes: None,
                     max_position_embeddings: 512,
                     hidden_act: HiddenAct::Silu,
                     attention_bias,
