@@ -25,7 +25,14 @@ fn read(verifier: &Verifier, head: &DraftHead, tokens: &[u32]) -> (Cache, Verifi
     let (rows, layers) = (tokens.len(), head.auxiliary_layers());
     let visible = causal_bits(rows);
     verifier
-        .forward(tokens, &positions(0, rows), &visible, &mut cache, layers, &mut pass)
+        .forward(
+            tokens,
+            &positions(0, rows),
+            &visible,
+            &mut cache,
+            layers,
+            &mut pass,
+        )
         .unwrap();
     (cache, pass)
 }
@@ -56,8 +63,15 @@ impl Reader {
         let rows = tokens.len();
         let at = positions(self.cache.len(), rows);
         let visible = causal_bits(rows);
-        head.forward(tokens, &at, &visible, &mut self.features, &mut self.cache, pass)
-            .unwrap();
+        head.forward(
+            tokens,
+            &at,
+            &visible,
+            &mut self.features,
+            &mut self.cache,
+            pass,
+        )
+        .unwrap();
         let width = head.description().hidden_size;
         self.features.drain(..(rows - 1) * width);
     }
@@ -121,7 +135,9 @@ fn dynamic(
     kept.sort_by(|a, b| all[*b].score.total_cmp(&all[*a].score));
     kept.truncate(tree.budget);
     kept.sort_unstable();
-    kept.into_iter().map(|index| all[index].path.clone()).collect()
+    kept.into_iter()
+        .map(|index| all[index].path.clone())
+        .collect()
 }
 
 /// The paths of a static tree by its definition.
@@ -149,8 +165,21 @@ fn strategies() -> Vec<Strategy> {
             budget,
         })
     };
-    let paths = [vec![0], vec![1], vec![2], vec![0, 0], vec![0, 1], vec![1, 0], vec![2, 3]];
-    let more = [vec![0, 1, 0], vec![2, 3, 0], vec![2, 3, 1], vec![2, 3, 1, 5]];
+    let paths = [
+        vec![0],
+        vec![1],
+        vec![2],
+        vec![0, 0],
+        vec![0, 1],
+        vec![1, 0],
+        vec![2, 3],
+    ];
+    let more = [
+        vec![0, 1, 0],
+        vec![2, 3, 0],
+        vec![2, 3, 1],
+        vec![2, 3, 1, 5],
+    ];
     let fixed = StaticTree::new([&paths[..], &more].concat()).unwrap();
     [
         tree(2, 3, 5),
@@ -173,8 +202,18 @@ fn pairs() -> Vec<(&'static str, Value, Value, Value)> {
     let none = || json!({});
     vec![
         ("llama", none(), none(), none()),
-        ("llama", json!({"dtype": "float32"}), none(), json!({"num_hidden_layers": 2})),
-        ("qwen3", none(), json!({"norm_output": true}), json!({"model_type": "qwen3"})),
+        (
+            "llama",
+            json!({"dtype": "float32"}),
+            none(),
+            json!({"num_hidden_layers": 2}),
+        ),
+        (
+            "qwen3",
+            none(),
+            json!({"norm_output": true}),
+            json!({"model_type": "qwen3"}),
+        ),
         (
             "mistral",
             json!({"sliding_window": 7}),
@@ -248,7 +287,10 @@ fn each_step_drafts_what_the_definition_says_and_leaves_the_caches_of_the_text()
                     let first = expected.iter().position(|path| path == agreed);
                     accepted_elsewhere += usize::from(first.is_some_and(|at| at > 0));
                     let (fresh, _) = read(&verifier, &head, &now[..now.len() - 1]);
-                    assert!(contents(text.verifier_cache()) == contents(&fresh), "{what}");
+                    assert!(
+                        contents(text.verifier_cache()) == contents(&fresh),
+                        "{what}"
+                    );
                 }
                 let settled = before.len() - 1;
                 assert_eq!(reader.cache.len(), settled);

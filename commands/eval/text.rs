@@ -79,7 +79,12 @@ fn drafting(drafting: &Drafting) -> String {
 fn acceptance(report: &Report, output: &mut impl Write) -> io::Result<()> {
     let (counts, acceptance) = (&report.counts, &report.acceptance);
     let tree = !matches!(report.setting.drafting, Drafting::Chain { .. });
-    let mut titles = vec!["draft token", "accepted", "share of steps", "given the one before"];
+    let mut titles = vec![
+        "draft token",
+        "accepted",
+        "share of steps",
+        "given the one before",
+    ];
     if tree {
         // In a chain it is the number of steps.
         titles.insert(1, "proposed");

@@ -106,7 +106,9 @@ impl Drafter<'_> {
 pub(crate) fn chain(root: u32, drafted: &[u32]) -> VerifyTree {
     let nodes = drafted.len() + 1;
     VerifyTree {
-        tokens: std::iter::once(root).chain(drafted.iter().copied()).collect(),
+        tokens: std::iter::once(root)
+            .chain(drafted.iter().copied())
+            .collect(),
         parents: (-1..drafted.len() as i32).collect(),
         depths: (0..nodes as u32).collect(),
         words: nodes.div_ceil(32),

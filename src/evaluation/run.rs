@@ -9,9 +9,7 @@ use serde_json::Map;
 use speculators_formats::{Diagnostic, Place, codes};
 use speculators_kernels::philox4x32;
 
-use crate::decoding::{
-    Generation, Limits, StepRecord, Strategy, generate_with, speculate_with,
-};
+use crate::decoding::{Generation, Limits, StepRecord, Strategy, generate_with, speculate_with};
 use crate::models::{DraftHead, Verifier};
 use crate::text::{Message, Prompt, PromptBody, TextModel};
 use crate::{Error, Result};
