@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use speculators::decoding::MAX_SPECULATIVE_TOKENS;
 use speculators::demo;
 use speculators::evaluation::{
     Comparison, Evaluation, Options, Outcome as RequestOutcome, Report, Setting, read_references,
@@ -21,6 +20,9 @@ use crate::output::OutputFile;
 use crate::progress;
 use crate::session::Session;
 
+use strategy::StrategyArguments;
+
+mod strategy;
 mod text;
 
 /// Output limit of the demonstration, which is to answer in seconds.
@@ -28,8 +30,9 @@ const DEMO_NEW_TOKENS: usize = 64;
 
 /// Measure acceptance and latency of a head, offline
 ///
-/// Decodes each prompt greedily, once plainly and once with speculation on the same engine, and checks that the tokens
-/// are the same. Acceptance is counted as vLLM counts it.
+/// Decodes each prompt twice on the same engine, once plainly and once with speculation, and checks that the tokens are
+/// the same: the most likely ones, or with `--temperature` those of the same noise. Acceptance is counted as vLLM
+/// counts it.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Prompts are JSON objects, one a line, with one of `prompt`, `messages`, `turns`,
@@ -39,6 +42,9 @@ Examples:
   speculators eval --demo
   speculators eval --verifier Llama-3.1-8B-Instruct --speculator converted --prompts mt_bench.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --format json --outputs outputs.jsonl
+  speculators eval --verifier V --speculator S --prompts P.jsonl --tree dynamic --tree-budget 16
+  speculators eval --verifier V --speculator S --prompts P.jsonl --tree mc_sim_7b_63.json
+  speculators eval --verifier V --speculator S --prompts P.jsonl --temperature 0.6 --top-p 0.95 --top-k 20
   speculators eval --verifier V --speculator S --prompts P.jsonl --compare vllm.jsonl")]
 pub struct EvalArguments {
     /// Evaluate the head that comes with this program; nothing else is needed
@@ -53,9 +59,9 @@ pub struct EvalArguments {
     /// Prompts, one JSON object a line
     #[arg(long, value_name = "FILE.jsonl", required_unless_present = "demo")]
     pub prompts: Option<PathBuf>,
-    /// Draft tokens per step [default: what the checkpoint asks for]
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=MAX_SPECULATIVE_TOKENS as i64))]
-    pub num_speculative_tokens: Option<u16>,
+    /// What to draft and how to choose tokens
+    #[command(flatten)]
+    pub strategy: StrategyArguments,
     /// Output limit per request, in tokens [default: 256; 64 in the demonstration]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_new_tokens: Option<u32>,
@@ -126,11 +132,14 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
             false => session.detail(&format!("resolved: {subject} = {value} ({reason})")),
         }
     }
+    let strategy = arguments
+        .strategy
+        .resolve(opened.description.speculative_tokens, session)?;
+    if references.is_some() && !strategy.sampling.is_greedy() {
+        return Err(compares_noise(strategy.sampling.temperature).into());
+    }
     let verifier = Verifier::load(&input.verifier)?;
     session.show(verifier.warnings());
-    let num_speculative_tokens = arguments
-        .num_speculative_tokens
-        .map_or(opened.description.speculative_tokens, usize::from);
     let max_new_tokens = arguments.max_new_tokens.map_or(
         if arguments.demo { DEMO_NEW_TOKENS } else { 256 },
         |limit| limit as usize,
@@ -149,10 +158,10 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         bar.set_message(outcome.id.clone());
     };
     let options = Options {
-        num_speculative_tokens,
+        strategy,
         max_new_tokens,
     };
-    let outcomes = evaluation.run(&input.prompts, options, session.cancelled(), &mut finished)?;
+    let outcomes = evaluation.run(&input.prompts, &options, session.cancelled(), &mut finished)?;
     bar.finish_and_clear();
 
     let comparison = references
@@ -162,7 +171,9 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         verifier: input.verifier_name,
         speculator: input.speculator_name,
         layout: opened.layout.to_string(),
-        num_speculative_tokens,
+        num_speculative_tokens: options.strategy.drafting.tokens(),
+        sampling: options.strategy.sampling.into(),
+        drafting: options.strategy.drafting,
         max_new_tokens,
         dtype: verifier.precision().to_string(),
         instruction_set: speculators_kernels::cpu::features().name().to_owned(),
@@ -185,6 +196,14 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
     } else {
         Exit::No
     })
+}
+
+/// That sampled tokens cannot be told from those of another engine.
+fn compares_noise(temperature: f32) -> Diagnostic {
+    let title = format!("`--compare` needs temperature 0, and it is {temperature}");
+    Diagnostic::error(codes::USAGE, title)
+        .note("what another engine draws depends on its own noise, so that tokens differ without any fault")
+        .help("leave out `--temperature`")
 }
 
 /// Where everything comes from: the user's files, or the embedded ones unpacked for the time of the run.

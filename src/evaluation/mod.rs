@@ -3,7 +3,9 @@
 mod comparison;
 mod report;
 mod run;
+mod setting;
 
 pub use comparison::{AcceptanceDifference, Comparison, Difference, Reference, read_references};
-pub use report::{Acceptance, CategoryReport, Counts, Latency, Lossless, Report, Setting};
+pub use report::{Acceptance, CategoryReport, Counts, Latency, Lossless, Report};
 pub use run::{Evaluation, Options, Outcome, OutputRecord};
+pub use setting::{SamplingSetting, Setting};

@@ -5,28 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::evaluation::{Comparison, Outcome};
-
-/// What was run.
-#[derive(Clone, Debug, Serialize)]
-pub struct Setting {
-    /// The verifier, as named by the user.
-    pub verifier: String,
-    /// The speculator, as named by the user.
-    pub speculator: String,
-    /// The layout the speculator was recognized in.
-    pub layout: String,
-    /// Draft tokens proposed per step.
-    pub num_speculative_tokens: usize,
-    /// Output limit per request, in tokens.
-    pub max_new_tokens: usize,
-    /// Dtype that activations are rounded to.
-    pub dtype: String,
-    /// Instruction set of the kernels.
-    pub instruction_set: String,
-    /// Worker threads.
-    pub threads: usize,
-}
+use crate::evaluation::{Comparison, Outcome, Setting};
 
 /// Plain counts, pooled over requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -37,6 +16,9 @@ pub struct Counts {
     pub steps: usize,
     /// Draft tokens proposed.
     pub drafted: usize,
+    /// How many of them were proposed 1, 2, … tokens after the text: in a chain one for each step, but for those that
+    /// the context leaves no room for.
+    pub drafted_per_position: Vec<usize>,
     /// Draft tokens that verification accepted, including those cut afterwards by an end-of-text token or the limit
     /// (as vLLM counts).
     pub accepted: usize,
@@ -131,7 +113,7 @@ impl Report {
     /// Folds the outcomes of a run.
     #[must_use]
     pub fn fold(setting: Setting, outcomes: &[Outcome], comparison: Option<Comparison>) -> Report {
-        let positions = setting.num_speculative_tokens;
+        let positions = setting.drafting.depth();
         let counts = Counts::fold(outcomes.iter(), positions);
         let mut by_category: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();
         for outcome in outcomes {
@@ -166,6 +148,7 @@ impl Report {
 impl Counts {
     fn fold<'a>(outcomes: impl Iterator<Item = &'a Outcome>, positions: usize) -> Counts {
         let mut counts = Counts {
+            drafted_per_position: vec![0; positions],
             accepted_per_position: vec![0; positions],
             ..Counts::default()
         };
@@ -175,6 +158,10 @@ impl Counts {
             for step in &outcome.steps {
                 counts.steps += usize::from(!step.proposed.is_empty());
                 counts.drafted += step.proposed.len();
+                let depths = counts.drafted_per_position.iter_mut();
+                for (drafted, proposed) in depths.zip(&step.proposed_per_depth) {
+                    *drafted += proposed;
+                }
                 counts.accepted += step.accepted;
                 counts.emitted += step.emitted;
                 for position in counts.accepted_per_position.iter_mut().take(step.accepted) {
@@ -287,12 +274,15 @@ fn per_second(count: usize, total: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::decoding::StepRecord;
+    use crate::decoding::{Drafting, DynamicTree, Sampling, StepRecord};
 
     fn step(proposed: usize, accepted: usize, emitted: usize) -> StepRecord {
         StepRecord {
             proposed: vec![0; proposed],
+            proposed_per_depth: vec![1; proposed],
             accepted,
             emitted,
             ..StepRecord::default()
@@ -319,6 +309,10 @@ mod tests {
             speculator: String::new(),
             layout: String::new(),
             num_speculative_tokens: 3,
+            drafting: Drafting::Chain {
+                num_speculative_tokens: 3,
+            },
+            sampling: Sampling::greedy().into(),
             max_new_tokens: 8,
             dtype: String::new(),
             instruction_set: String::new(),
@@ -334,6 +328,7 @@ mod tests {
             outcome("b", None, vec![step(3, 1, 2), step(3, 0, 1)]),
         ];
         let report = Report::fold(setting(), &outcomes, None);
+        assert_eq!(report.counts.drafted_per_position, [4, 4, 4]);
         assert_eq!(report.counts.accepted_per_position, [3, 2, 2]);
         assert_eq!(
             (
@@ -352,6 +347,36 @@ mod tests {
         assert!((report.acceptance.mean_length - 2.75).abs() < 1e-12);
         assert!((report.acceptance.draft_rate - 7.0 / 12.0).abs() < 1e-12);
         assert!((report.latency.speedup - 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn trees_are_counted_by_depth() {
+        let tree = |accepted| StepRecord {
+            proposed: vec![0; 6],
+            proposed_per_depth: vec![3, 2, 1],
+            accepted,
+            emitted: accepted + 1,
+            ..StepRecord::default()
+        };
+        let setting = Setting {
+            num_speculative_tokens: 6,
+            drafting: Drafting::DynamicTree(DynamicTree {
+                top_k: 3,
+                depth: 3,
+                budget: 6,
+            }),
+            ..setting()
+        };
+        let outcomes = [outcome("a", None, vec![tree(3), tree(0), tree(1)])];
+        let report = Report::fold(setting, &outcomes, None);
+        assert_eq!(report.counts.drafted, 18);
+        assert_eq!(report.counts.drafted_per_position, [9, 6, 3]);
+        assert_eq!(report.counts.accepted_per_position, [2, 1, 1]);
+        assert!((report.acceptance.mean_length - (1.0 + 4.0 / 3.0)).abs() < 1e-12);
+        let written = serde_json::to_value(&report.setting).unwrap();
+        let drafting = json!({"method": "dynamic_tree", "top_k": 3, "depth": 3, "budget": 6});
+        assert_eq!(written["drafting"], drafting);
+        assert_eq!(written["sampling"]["temperature"], json!(0.0));
     }
 
     #[test]
