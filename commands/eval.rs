@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{ArgGroup, Args};
-use speculators::decoding::MAX_SPECULATIVE_TOKENS;
 use speculators::demo;
 use speculators::evaluation::{
     Comparison, Evaluation, Event, Gate, Options, Paired, Report, RequestFigures, Setting,
@@ -23,17 +22,20 @@ use crate::progress;
 use crate::session::Session;
 
 mod measures;
+mod strategy;
 mod text;
 
 use measures::MeasureArguments;
+use strategy::StrategyArguments;
 
 /// Output limit of the demonstration, which is to answer in seconds.
 const DEMO_NEW_TOKENS: usize = 64;
 
 /// Measure acceptance and latency of a head, offline
 ///
-/// Decodes each prompt greedily, once plainly and once with speculation on the same engine, and checks that the tokens
-/// are the same. Acceptance is counted as vLLM counts it.
+/// Decodes each prompt twice on the same engine, once plainly and once with speculation, and checks that the tokens are
+/// the same: the most likely ones, or with `--temperature` those of the same noise. Acceptance is counted as vLLM
+/// counts it.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("written").args(["outputs", "records"]).multiple(true))]
 #[command(after_long_help = "\
@@ -44,6 +46,9 @@ Examples:
   speculators eval --demo
   speculators eval --verifier Llama-3.1-8B-Instruct --speculator converted --prompts mt_bench.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --format json --outputs outputs.jsonl
+  speculators eval --verifier V --speculator S --prompts P.jsonl --tree dynamic --tree-budget 16
+  speculators eval --verifier V --speculator S --prompts P.jsonl --tree mc_sim_7b_63.json
+  speculators eval --verifier V --speculator S --prompts P.jsonl --temperature 0.6 --top-p 0.95 --top-k 20
   speculators eval --verifier V --speculator S --prompts P.jsonl --compare vllm.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --records new.jsonl --against old.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --fail-under mean_length=2.5
@@ -61,9 +66,9 @@ pub struct EvalArguments {
     /// Prompts, one JSON object a line
     #[arg(long, value_name = "FILE.jsonl", required_unless_present_any = ["demo", "from_records"])]
     pub prompts: Option<PathBuf>,
-    /// Draft tokens per step [default: what the checkpoint asks for]
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=MAX_SPECULATIVE_TOKENS as i64))]
-    pub num_speculative_tokens: Option<u16>,
+    /// What to draft and how to choose tokens
+    #[command(flatten)]
+    pub strategy: StrategyArguments,
     /// Output limit per request, in tokens [default: 256; 64 in the demonstration]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_new_tokens: Option<u32>,
@@ -143,16 +148,19 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
             false => session.detail(&format!("resolved: {subject} = {value} ({reason})")),
         }
     }
+    let strategy = arguments
+        .strategy
+        .resolve(opened.description.speculative_tokens, session)?;
+    if references.is_some() && !strategy.sampling.is_greedy() {
+        return Err(compares_noise(strategy.sampling.temperature).into());
+    }
     let verifier = Verifier::load(&input.verifier)?;
     session.show(verifier.warnings());
-    let num_speculative_tokens = arguments
-        .num_speculative_tokens
-        .map_or(opened.description.speculative_tokens, usize::from);
     let max_new_tokens = arguments.max_new_tokens.map_or(
         if arguments.demo { DEMO_NEW_TOKENS } else { 256 },
         |limit| limit as usize,
     );
-    Gate::check(&measure.fail_under, num_speculative_tokens)?;
+    Gate::check(&measure.fail_under, strategy.drafting.depth())?;
     let head = DraftHead::load(&opened, &verifier)?;
 
     let evaluation = Evaluation {
@@ -165,7 +173,9 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         verifier: input.verifier_name,
         speculator: input.speculator_name,
         layout: opened.layout.to_string(),
-        num_speculative_tokens,
+        num_speculative_tokens: strategy.drafting.tokens(),
+        sampling: strategy.sampling.into(),
+        drafting: strategy.drafting.clone(),
         max_new_tokens,
         dtype: verifier.precision().to_string(),
         instruction_set: speculators_kernels::cpu::features().name().to_owned(),
@@ -183,10 +193,10 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
             .map_or(Ok(()), |records| records.event(&event))
     };
     let options = Options {
-        num_speculative_tokens,
+        strategy,
         max_new_tokens,
     };
-    let run = evaluation.run(&input.prompts, options, session.cancelled(), &mut watch);
+    let run = evaluation.run(&input.prompts, &options, session.cancelled(), &mut watch);
     bar.finish_and_clear();
     if let (Err(speculators::Error::Interrupted), Some(records)) = (&run, &records)
         && records.tell_what_is_left(session)
@@ -248,6 +258,14 @@ fn conclude(
     } else {
         Exit::No
     })
+}
+
+/// That sampled tokens cannot be told from those of another engine.
+fn compares_noise(temperature: f32) -> Diagnostic {
+    let title = format!("`--compare` needs temperature 0, and it is {temperature}");
+    Diagnostic::error(codes::USAGE, title)
+        .note("what another engine draws depends on its own noise, so that tokens differ without any fault")
+        .help("leave out `--temperature`")
 }
 
 /// Where everything comes from: the user's files, or the embedded ones unpacked for the time of the run.

@@ -5,13 +5,17 @@
 
 mod tiny;
 
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use serde_json::{Value, json};
-use speculators::decoding::{FinishReason, Limits, generate, speculate};
+use speculators::decoding::{
+    Drafting, DynamicTree, FinishReason, Generation, Limits, Sampling, StaticTree, Strategy,
+    generate, generate_with, speculate, speculate_with,
+};
 use speculators::models::{Cache, DraftHead, Verifier, VerifierPass};
 use speculators_kernels::causal_bits;
-use tiny::Random;
+use tiny::{Random, contents};
 
 /// Families and what can vary within them.
 fn verifiers() -> Vec<(&'static str, Value)> {
@@ -73,6 +77,110 @@ fn heads() -> Vec<(Value, Value)> {
             json!({"layer_types": ["sliding_attention"], "sliding_window": 6, "use_sliding_window": true}),
         ),
     ]
+}
+
+/// Trees of all kinds: chains in disguise, wider than the draft vocabulary, larger than a word of the mask.
+fn trees() -> Vec<Drafting> {
+    let dynamic = |top_k, depth, budget| {
+        Drafting::DynamicTree(DynamicTree {
+            top_k,
+            depth,
+            budget,
+        })
+    };
+    let fixed = |paths: &[&[usize]]| {
+        let paths = paths.iter().map(|path| path.to_vec()).collect();
+        Drafting::StaticTree(StaticTree::new(paths).unwrap())
+    };
+    vec![
+        dynamic(1, 3, 3),
+        dynamic(2, 3, 4),
+        dynamic(3, 5, 12),
+        dynamic(8, 2, 40),
+        dynamic(64, 3, 255),
+        fixed(&[&[3]]),
+        fixed(&[
+            &[0],
+            &[1],
+            &[2],
+            &[0, 0],
+            &[0, 1],
+            &[1, 0],
+            &[0, 0, 0],
+            &[0, 0, 2],
+        ]),
+        fixed(&[&[0], &[4], &[4, 1], &[4, 1, 0], &[4, 1, 3], &[4, 1, 3, 2]]),
+    ]
+}
+
+/// Ways to choose tokens.
+fn samplings() -> Vec<Sampling> {
+    let warm = |temperature, seed| Sampling::with_temperature(temperature, seed);
+    vec![
+        warm(0.3, 1),
+        warm(0.8, 2),
+        warm(1.0, u64::MAX),
+        warm(1.7, 4),
+        Sampling {
+            top_k: 5,
+            ..warm(1.0, 5)
+        },
+        Sampling {
+            top_p: 0.8,
+            min_p: 0.05,
+            ..warm(0.7, 6)
+        },
+    ]
+}
+
+/// Decodes plainly and with speculation, and finds the same.
+fn agree(
+    verifier: &Verifier,
+    head: &DraftHead,
+    prompt: &[u32],
+    limits: &Limits,
+    strategy: &Strategy,
+    what: &str,
+) -> Generation {
+    let cancelled = AtomicBool::new(false);
+    let sampling = &strategy.sampling;
+    let plain = generate_with(
+        verifier,
+        prompt,
+        limits,
+        sampling,
+        &cancelled,
+        &mut |_, _| {},
+    );
+    let plain = plain.unwrap();
+    let mut heard = Vec::new();
+    let mut hear = |tokens: &[u32], _: Option<&_>| heard.extend_from_slice(tokens);
+    let found = speculate_with(
+        verifier, head, prompt, limits, strategy, &cancelled, &mut hear,
+    );
+    let found = found.unwrap();
+    assert_eq!(
+        found.output_token_ids, plain.output_token_ids,
+        "{what}, {strategy:?}"
+    );
+    assert_eq!(found.output_token_ids, heard, "{what}, {strategy:?}");
+    assert_eq!(found.finish, plain.finish, "{what}, {strategy:?}");
+    let emitted: usize = found.steps.iter().map(|step| step.emitted).sum();
+    assert_eq!(emitted + 1, found.output_token_ids.len());
+    for step in &found.steps {
+        assert!(step.proposed.len() <= strategy.drafting.tokens());
+        assert_eq!(
+            step.proposed.len(),
+            step.proposed_per_depth.iter().sum::<usize>()
+        );
+        assert!(step.accepted <= step.proposed_per_depth.len());
+        assert!(step.proposed_per_depth.len() <= strategy.drafting.depth());
+    }
+    found
+}
+
+fn accepted(generation: &Generation) -> usize {
+    generation.steps.iter().map(|step| step.accepted).sum()
 }
 
 fn check(verifier: &Verifier, head: &DraftHead, random: &mut Random, what: &str) -> usize {
@@ -158,6 +266,206 @@ fn speculation_gives_the_tokens_of_plain_decoding_for_every_head() {
 }
 
 #[test]
+fn trees_and_sampling_give_the_tokens_of_plain_decoding_for_every_verifier() {
+    let directory = tiny::directory();
+    let mut random = Random(4);
+    let (mut greedy, mut sampled) = (0, 0);
+    for (index, (model_type, changes)) in verifiers().iter().enumerate() {
+        let seed = 900 + index as u64;
+        let path = tiny::verifier(directory.path(), seed, model_type, changes);
+        let verifier = Verifier::load(path).unwrap();
+        let (changes, layer_changes) = &heads()[index % heads().len()];
+        let path = tiny::head(directory.path(), seed, changes, layer_changes);
+        let head = tiny::open_head(&path, &verifier);
+        let mut draftings = trees();
+        draftings.push(Drafting::Chain {
+            num_speculative_tokens: 4,
+        });
+        for (index, drafting) in draftings.into_iter().enumerate() {
+            let length = 1 + random.below(30) as usize;
+            let prompt = random.tokens(length);
+            let limits = Limits {
+                end_token_ids: vec![random.below(24)],
+                ..Limits::new(&verifier, 40)
+            };
+            let samplings = samplings();
+            let others = [samplings[index % samplings.len()], Sampling::greedy()];
+            for sampling in others {
+                let strategy = Strategy {
+                    drafting: drafting.clone(),
+                    sampling,
+                };
+                let found = agree(&verifier, &head, &prompt, &limits, &strategy, model_type);
+                *(if sampling.is_greedy() {
+                    &mut greedy
+                } else {
+                    &mut sampled
+                }) += accepted(&found);
+            }
+        }
+    }
+    assert!(
+        greedy > 100 && sampled > 100,
+        "only {greedy} and {sampled} drafts were accepted: nothing is tested here"
+    );
+}
+
+/// The fixture's trained heads, on texts they accept much of.
+#[test]
+fn trees_and_sampling_give_the_tokens_of_plain_decoding_on_the_fixture() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let verifier = Verifier::load(fixtures.join("verifier")).unwrap();
+    let prompts = fs_err::read_to_string(fixtures.join("golden/vllm.jsonl")).unwrap();
+    let prompts: Vec<Vec<u32>> = prompts
+        .lines()
+        .step_by(5)
+        .map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            serde_json::from_value(line["prompt_token_ids"].clone()).unwrap()
+        })
+        .collect();
+    let limits = Limits::new(&verifier, 48);
+    let mut ended_inside = 0;
+    for name in ["speculators", "speculators-defaults"] {
+        let head = tiny::open_head(&fixtures.join("heads").join(name), &verifier);
+        let mut steps = [0, 0];
+        for (index, prompt) in prompts.iter().enumerate() {
+            let chain = Strategy::greedy_chain(3);
+            steps[0] += agree(&verifier, &head, prompt, &limits, &chain, name)
+                .steps
+                .len();
+            let mut tree = Strategy {
+                drafting: Drafting::DynamicTree(DynamicTree {
+                    top_k: 4,
+                    depth: 3,
+                    budget: 36,
+                }),
+                sampling: Sampling::greedy(),
+            };
+            let whole = agree(&verifier, &head, prompt, &limits, &tree, name);
+            steps[1] += whole.steps.len();
+
+            // The output may end at any token of an accepted path: for its length, and for what it is.
+            let mut position = 1;
+            for step in &whole.steps {
+                if step.accepted >= 2 && step.emitted > step.accepted {
+                    let within = position + index % step.accepted;
+                    let shorter = Limits {
+                        max_new_tokens: within + 1,
+                        ..limits.clone()
+                    };
+                    let end = Limits {
+                        end_token_ids: vec![whole.output_token_ids[within]],
+                        ..limits.clone()
+                    };
+                    let full = Limits {
+                        context_length: prompt.len() + within + 1,
+                        ..limits.clone()
+                    };
+                    for limits in [shorter, end, full] {
+                        let found = agree(&verifier, &head, prompt, &limits, &tree, name);
+                        let last = found.steps.last();
+                        let inside = last.is_some_and(|step| step.emitted <= step.accepted);
+                        ended_inside += usize::from(inside);
+                    }
+                }
+                position += step.emitted;
+            }
+
+            for (seed, temperature) in [(0, 0.4), (7, 0.8), (11, 1.0), (12, 1.0)] {
+                tree.sampling = Sampling::with_temperature(temperature, seed);
+                agree(&verifier, &head, prompt, &limits, &tree, name);
+                let chain = Strategy {
+                    sampling: tree.sampling,
+                    ..chain.clone()
+                };
+                agree(&verifier, &head, prompt, &limits, &chain, name);
+            }
+        }
+        // The tree holds the chain, and more.
+        assert!(steps[1] * 10 < steps[0] * 9, "{name}: {steps:?}");
+    }
+    assert!(ended_inside > 20, "only {ended_inside} outputs ended so");
+}
+
+#[test]
+fn sampling_depends_on_the_seed_and_on_the_temperature() {
+    let directory = tiny::directory();
+    let verifier =
+        Verifier::load(tiny::verifier(directory.path(), 3, "llama", &json!({}))).unwrap();
+    let cancelled = AtomicBool::new(false);
+    let limits = Limits {
+        end_token_ids: Vec::new(),
+        ..Limits::new(&verifier, 30)
+    };
+    let mut outputs: Vec<Vec<u32>> = [(0.0, 1), (1.0, 1), (1.0, 2), (0.5, 1)]
+        .into_iter()
+        .map(|(temperature, seed)| {
+            let sampling = Sampling::with_temperature(temperature, seed);
+            let prompt = [3, 5];
+            generate_with(
+                &verifier,
+                &prompt,
+                &limits,
+                &sampling,
+                &cancelled,
+                &mut |_, _| {},
+            )
+            .unwrap()
+            .output_token_ids
+        })
+        .collect();
+    let greedy = generate(&verifier, &[3, 5], &limits, &cancelled).unwrap();
+    assert_eq!(outputs[0], greedy.output_token_ids);
+    outputs.sort();
+    outputs.dedup();
+    assert_eq!(outputs.len(), 4);
+}
+
+#[test]
+fn trees_stop_where_plain_decoding_does_at_the_end_of_the_context() {
+    let directory = tiny::directory();
+    let verifier =
+        Verifier::load(tiny::verifier(directory.path(), 3, "llama", &json!({}))).unwrap();
+    for (seed, positions) in [(3, 96_usize), (4, 88)] {
+        // The second head has fewer positions than the verifier: beyond them nothing is drafted.
+        let layers = json!({"max_position_embeddings": positions});
+        let head = tiny::head(directory.path(), seed, &json!({}), &layers);
+        let head = tiny::open_head(&head, &verifier);
+        let prompt = Random(3).tokens(70);
+        let limits = Limits {
+            end_token_ids: Vec::new(),
+            ..Limits::new(&verifier, 1000)
+        };
+        for drafting in trees() {
+            let depth = drafting.depth();
+            let fixed = matches!(drafting, Drafting::StaticTree(_));
+            let strategy = Strategy {
+                drafting,
+                sampling: Sampling::greedy(),
+            };
+            let found = agree(
+                &verifier,
+                &head,
+                &prompt,
+                &limits,
+                &strategy,
+                "full context",
+            );
+            assert_eq!(found.finish, FinishReason::ContextLength);
+            assert_eq!(70 + found.output_token_ids.len(), 96);
+            for step in &found.steps {
+                let room = 95 - step.context_length;
+                let seen = positions.saturating_sub(step.context_length);
+                let (levels, most) = (step.proposed_per_depth.len(), depth.min(room).min(seen));
+                // The best nodes of a dynamic tree need not reach its last level.
+                assert!(levels == most || !fixed && 0 < levels && levels < most);
+            }
+        }
+    }
+}
+
+#[test]
 fn speculation_stops_where_plain_decoding_does_at_the_end_of_the_context() {
     let directory = tiny::directory();
     let cancelled = AtomicBool::new(false);
@@ -217,22 +525,41 @@ fn refuses_prompts_and_draft_lengths_that_cannot_be_run() {
         message(&[1], 64),
         "64 draft tokens per step were asked for, 1 to 63 are possible"
     );
+    let tree = |drafting| {
+        let strategy = Strategy {
+            drafting,
+            sampling: Sampling::greedy(),
+        };
+        let silent = &mut |_: &[u32], _: Option<&_>| {};
+        speculate_with(
+            &verifier,
+            &head,
+            &[1],
+            &limits,
+            &strategy,
+            &cancelled,
+            silent,
+        )
+        .unwrap_err()
+        .to_string()
+    };
+    assert_eq!(
+        tree(Drafting::DynamicTree(DynamicTree {
+            top_k: 0,
+            depth: 64,
+            budget: 256
+        })),
+        "0 children per node were asked for, 1 to 64 are possible; \
+         64 levels were asked for, 1 to 63 are possible; \
+         256 draft tokens per tree were asked for, 1 to 255 are possible"
+    );
+    let paths = vec![vec![0], vec![11]];
+    assert_eq!(
+        tree(Drafting::StaticTree(StaticTree::new(paths).unwrap())),
+        "12 children per node were asked for, 1 to 11 are possible"
+    );
     cancelled.store(true, std::sync::atomic::Ordering::Relaxed);
     assert_eq!(message(&[1], 3), "interrupted");
-}
-
-/// Every key and value, as bits.
-fn contents(cache: &Cache) -> Vec<Vec<u32>> {
-    (0..cache.layers())
-        .map(|index| {
-            let layer = cache.layer(index);
-            (0..layer.len())
-                .flat_map(|slot| (0..layer.kv_heads()).map(move |head| (slot, head)))
-                .flat_map(|(slot, head)| [layer.key(slot, head), layer.value(slot, head)].concat())
-                .map(f32::to_bits)
-                .collect()
-        })
-        .collect()
 }
 
 /// A pass over a plain text behind the cache.

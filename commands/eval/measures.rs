@@ -24,7 +24,7 @@ pub struct MeasureArguments {
     pub records: Option<PathBuf>,
     /// Run nothing: report on what `--records` wrote
     #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["demo", "verifier", "speculator", "prompts",
-        "num_speculative_tokens", "max_new_tokens", "limit", "threads", "outputs", "records", "force", "compare"])]
+        "num_speculative_tokens", "tree", "temperature", "max_new_tokens", "limit", "threads", "outputs", "records", "force", "compare"])]
     pub from_records: Option<PathBuf>,
     /// Which metrics the text report lists; the JSON report has all
     #[arg(long, value_enum, value_name = "WHICH", default_value_t = Metrics::Short)]
@@ -244,6 +244,7 @@ pub fn write_paired(paired: &Paired, which: Metrics, output: &mut impl Write) ->
             signed(difference.interval),
             match (difference.interval, difference.is_clear()) {
                 (None, _) => "too few requests",
+                (Some([0.0, 0.0]), _) => "equal",
                 (_, true) => "clear",
                 (_, false) => "may be chance",
             }

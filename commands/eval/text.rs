@@ -2,8 +2,10 @@
 
 use std::io::{self, Write};
 
-use speculators::decoding::Chooser;
-use speculators::evaluation::{AcceptanceDifference, Comparison, Difference, Report};
+use speculators::decoding::{Chooser, Drafting};
+use speculators::evaluation::{
+    AcceptanceDifference, Comparison, Difference, Report, SamplingSetting,
+};
 use speculators::text::TextModel;
 
 use super::measures::{self, Metrics};
@@ -25,8 +27,9 @@ pub fn write(
     )?;
     writeln!(
         output,
-        "setting     greedy, {} draft tokens per step, up to {} new tokens, {} on {} with {} threads\n",
-        setting.num_speculative_tokens,
+        "setting     {}, {}, up to {} new tokens, {} on {} with {} threads\n",
+        sampling(&setting.sampling),
+        drafting(&setting.drafting),
         setting.max_new_tokens,
         setting.dtype,
         setting.instruction_set,
@@ -50,30 +53,70 @@ pub fn write(
     }
 }
 
+fn sampling(sampling: &SamplingSetting) -> String {
+    if sampling.temperature == 0.0 {
+        return "greedy".to_owned();
+    }
+    let mut words = vec![format!("temperature {}", sampling.temperature)];
+    if sampling.top_k > 0 {
+        words.push(format!("top-k {}", sampling.top_k));
+    }
+    if sampling.top_p < 1.0 {
+        words.push(format!("top-p {}", sampling.top_p));
+    }
+    if sampling.min_p > 0.0 {
+        words.push(format!("min-p {}", sampling.min_p));
+    }
+    words.push(format!("seed {}", sampling.seed));
+    words.join(", ")
+}
+
+fn drafting(drafting: &Drafting) -> String {
+    match drafting {
+        Drafting::Chain {
+            num_speculative_tokens,
+        } => format!("{num_speculative_tokens} draft tokens per step"),
+        Drafting::DynamicTree(tree) => format!(
+            "a dynamic tree of up to {} draft tokens per step (top-k {}, depth {})",
+            drafting.tokens(),
+            tree.top_k,
+            tree.depth
+        ),
+        Drafting::StaticTree(tree) => format!(
+            "a static tree of {} draft tokens per step (depth {})",
+            drafting.tokens(),
+            tree.depth()
+        ),
+    }
+}
+
 fn acceptance(report: &Report, output: &mut impl Write) -> io::Result<()> {
-    let mut table = tables::numbers(&[
+    let (counts, acceptance) = (&report.counts, &report.acceptance);
+    let tree = !matches!(report.setting.drafting, Drafting::Chain { .. });
+    let mut titles = vec![
         "draft token",
         "accepted",
         "share of steps",
         "given the one before",
-    ]);
-    let acceptance = &report.acceptance;
-    let rows = report
-        .counts
-        .accepted_per_position
-        .iter()
-        .zip(&acceptance.per_position)
-        .zip(&acceptance.conditional);
-    for (position, ((accepted, share), conditional)) in rows.enumerate() {
-        table.add_row([
+    ];
+    if tree {
+        // In a chain it is the number of steps.
+        titles.insert(1, "proposed");
+    }
+    let mut table = tables::numbers(&titles);
+    for (position, accepted) in counts.accepted_per_position.iter().enumerate() {
+        let mut row = vec![
             (position + 1).to_string(),
             accepted.to_string(),
-            percent(*share),
-            percent(*conditional),
-        ]);
+            percent(acceptance.per_position[position]),
+            percent(acceptance.conditional[position]),
+        ];
+        if tree {
+            row.insert(1, counts.drafted_per_position[position].to_string());
+        }
+        table.add_row(row);
     }
     writeln!(output, "{}\n", table.trim_fmt())?;
-    let counts = &report.counts;
     let metric = report.metric("mean_length");
     let interval = match metric.and_then(|metric| metric.interval) {
         Some([low, high]) => format!(", 95 % interval {low:.3} to {high:.3} by request"),

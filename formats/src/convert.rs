@@ -29,6 +29,7 @@ mod mtp;
 pub mod output;
 pub(crate) mod plan;
 pub(crate) mod provenance;
+pub(crate) mod read_back;
 mod row;
 mod survey;
 pub(crate) mod write;

@@ -21,7 +21,6 @@ use crate::{Checkpoint, Result};
 
 mod config;
 mod decoder;
-mod family;
 mod kind;
 mod mask_token;
 mod normal;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::rope::Rope;
 
 mod facts;
+pub(crate) mod family;
 mod parse;
 pub mod tensors;
 mod vocabulary;

@@ -26,6 +26,80 @@ const EXEMPT: &[(Code, &str)] = &[
     (codes::PROMPT_MALFORMED, "about prompts"),
     (codes::PROMPT_TOO_LONG, "about prompts"),
     (codes::PROMPTS_EMPTY, "about prompts"),
+    (codes::OPTION_ELSEWHERE, "about options of a fresh head"),
+    (
+        codes::NUMPY_MALFORMED,
+        "about counts and maps that are no checkpoint",
+    ),
+    (
+        codes::COUNTS_MALFORMED,
+        "about counts and maps that are no checkpoint",
+    ),
+    (
+        codes::COUNTS_RANGE,
+        "about counts and maps that are no checkpoint",
+    ),
+    (
+        codes::DRAFT_SIZE,
+        "about counts and maps that are no checkpoint",
+    ),
+    (
+        codes::FORCED_TOKEN,
+        "about counts and maps that are no checkpoint",
+    ),
+    (
+        codes::MAP_FILES,
+        "about counts and maps that are no checkpoint",
+    ),
+    (
+        codes::MAP_PADDED,
+        "about counts and maps that are no checkpoint",
+    ),
+    (
+        codes::COUNTS_EMPTY,
+        "about counts and maps that are no checkpoint",
+    ),
+    (
+        codes::AUX_LAYERS_COLLIDE,
+        "about a verifier that is given a head",
+    ),
+    (
+        codes::MASK_TOKEN_OPEN,
+        "about a verifier that is given a head",
+    ),
+    (
+        codes::DRAFT_GEOMETRY,
+        "about a verifier that is given a head",
+    ),
+    (
+        codes::SHARED_QUANTIZED,
+        "about a verifier that is given a head",
+    ),
+    (
+        codes::DRAFT_VOCABULARY_OPEN,
+        "about a verifier that is given a head",
+    ),
+    (
+        codes::FAMILY_UNKNOWN,
+        "about a verifier that is given a head",
+    ),
+    (codes::HUB_UNREACHABLE, "about the Hub"),
+    (codes::HUB_DENIED, "about the Hub"),
+    (codes::HUB_MISSING, "about the Hub"),
+    (codes::HUB_BUSY, "about the Hub"),
+    (codes::HUB_ANSWER, "about the Hub"),
+    (codes::HUB_DIGEST, "about the Hub"),
+    (codes::HUB_OFFLINE, "about the Hub"),
+    (codes::DISK_FULL, "about the Hub"),
+    (codes::HUB_SELECTION, "about the Hub"),
+    (codes::HUB_NAME, "about the Hub"),
+    (codes::HUB_UPLOAD, "about the Hub"),
+    (codes::DATA_MALFORMED, "about training data"),
+    (codes::DATA_TOKEN_RANGE, "about training data"),
+    (codes::SPANS_UNSTABLE, "about training data"),
+    (codes::SPANS_DIVERGE, "about training data"),
+    (codes::DATA_SKIPPED, "about training data"),
+    (codes::DATA_ROLES, "about training data"),
 ];
 
 fn root() -> PathBuf {

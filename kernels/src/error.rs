@@ -67,9 +67,25 @@ pub enum Error {
         /// The entry.
         found: usize,
     },
-    /// A sampling parameter outside its domain.
-    #[error("sample: {what} is {found}, expected {expected}")]
+    /// A list in which nothing may come twice has something twice.
+    #[error("{operation}: {what}: {found} is entry {first} and again entry {index}")]
+    Repeated {
+        /// The operation.
+        operation: &'static str,
+        /// What comes twice.
+        what: &'static str,
+        /// Where it is first.
+        first: usize,
+        /// Where it is again.
+        index: usize,
+        /// What it is.
+        found: usize,
+    },
+    /// A parameter of sampling or of a rule of verification outside its domain.
+    #[error("{operation}: {what} is {found}, expected {expected}")]
     Sampling {
+        /// The operation, by the name of its function.
+        operation: &'static str,
         /// The parameter.
         what: &'static str,
         /// Its domain, in words.

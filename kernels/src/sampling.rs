@@ -4,12 +4,22 @@ use crate::{Error, Result};
 
 /// How a token is chosen from a row of logits.
 ///
-/// With a temperature the token is `argmax(logit / temperature + g)` over the tokens that the filters leave, with
-/// Gumbel noise `g` that depends only on the seed, the position and the token. It therefore has the distribution of
-/// ordinary sampling, and the draw for a position is the same whatever was drafted there.
+/// What a token is drawn from, the distribution `p` of all rules of verification, has one definition, in the order of
+/// vLLM (`vllm/v1/sample/sampler.py`):
 ///
-/// The filters apply in the order min-p, top-k, top-p, each to what the one before has left, and each breaks ties in
-/// favour of the smaller id.
+/// 1. penalties on the raw logits: repetition, frequency, presence ([`penalize`](crate::cpu::penalize), which changes
+///    the logits in place and is the caller's to apply first; it matters at temperature 0 as well);
+/// 2. division by the temperature; at 0, `p` is the largest logit and the rest plays no part;
+/// 3. min-p, then top-k, then top-p, each on what the one before has left, ties in favour of the smaller id;
+/// 4. softmax.
+///
+/// [`probabilities`](crate::cpu::probabilities) writes it down, [`sample`](crate::cpu::sample) draws from it:
+/// `argmax(logit / temperature + g)` over the tokens that are left, with Gumbel noise `g` that depends only on the
+/// seed, the position and the token. The draw for a position is the same whatever was drafted there.
+///
+/// NaN logits have probability 0. Where the largest logit is infinite, or there is none, the first of the largest has
+/// probability 1. Exactly `top_k` tokens are left at ties, as by vLLM's Triton kernel; its PyTorch version leaves all
+/// that tie with the last.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
     /// 0 chooses the largest logit (the smallest id on ties).
@@ -53,36 +63,48 @@ impl Sampling {
         self.temperature == 0.0
     }
 
-    pub(crate) fn check(&self) -> Result<()> {
-        let domain = |what, expected, found: f32, good: bool| {
-            if good {
-                Ok(())
-            } else {
-                Err(Error::Sampling {
-                    what,
-                    expected,
-                    found,
-                })
-            }
-        };
+    pub(crate) fn check(&self, operation: &'static str) -> Result<()> {
         let t = self.temperature;
         domain(
+            operation,
             "temperature",
             "a finite number of at least 0",
             t,
             t.is_finite() && t >= 0.0,
         )?;
         domain(
+            operation,
             "top_p",
             "a number above 0 and at most 1",
             self.top_p,
             self.top_p > 0.0 && self.top_p <= 1.0,
         )?;
         domain(
+            operation,
             "min_p",
             "a number from 0 to 1",
             self.min_p,
             (0.0..=1.0).contains(&self.min_p),
         )
+    }
+}
+
+/// That a parameter is in its domain, or [`Error::Sampling`].
+pub(crate) fn domain(
+    operation: &'static str,
+    what: &'static str,
+    expected: &'static str,
+    found: f32,
+    good: bool,
+) -> Result<()> {
+    if good {
+        Ok(())
+    } else {
+        Err(Error::Sampling {
+            operation,
+            what,
+            expected,
+            found,
+        })
     }
 }

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use speculators_kernels::{
-    Activation, Error, KvCache, Matrix, RopeTable, Rounding, TreeMask, WeightType, cpu, reference,
+    Activation, DraftVocabulary, Draws, Error, KvCache, LossyThresholds, LossyTypical, Matrix,
+    Proposal, RopeTable, Rounding, TreeMask, WeightType, cpu, reference,
 };
 
 #[test]
@@ -93,4 +94,96 @@ fn an_instruction_set_that_is_missing_is_refused() {
             isa.is_available()
         );
     }
+}
+
+#[test]
+fn drafts_that_do_not_fit_are_refused() {
+    let mut draws = Draws::new(0, 0);
+    let vocabulary = DraftVocabulary::new(&[3, 1], 4).unwrap();
+    let drawn = Proposal::Drawn {
+        probabilities: &[0.5, 0.5][..],
+        vocabulary: &vocabulary,
+    };
+    let target = [0.25; 8];
+    let refused = |drafted: &[u32], target: &[f32], proposal: &Proposal<'_, f32>| {
+        let token = cpu::chain_reject(drafted, target, proposal, &mut Draws::new(0, 0));
+        let block = cpu::block_verify(drafted, target, proposal, &mut Draws::new(0, 0));
+        let (token, block) = (
+            token.unwrap_err().to_string(),
+            block.unwrap_err().to_string(),
+        );
+        assert_eq!(
+            token.strip_prefix("chain_reject"),
+            block.strip_prefix("block_verify")
+        );
+        token
+    };
+    assert!(cpu::chain_reject(&[3], &target, &drawn, &mut draws).is_ok());
+    assert_eq!(
+        refused(&[3], &target[..5], &drawn),
+        "chain_reject: target probabilities: 5 is not a multiple of 2"
+    );
+    assert_eq!(
+        refused(&[4], &target, &drawn),
+        "chain_reject: draft token: 4 is out of range, the limit is 4"
+    );
+    assert_eq!(
+        refused(&[3], &target[..6], &drawn),
+        "chain_reject: tokens of the verifier in the draft vocabulary: expected 3, found 4"
+    );
+    assert_eq!(
+        refused(&[3, 1], &[0.25; 12], &drawn),
+        "chain_reject: draft probabilities: expected 4, found 2"
+    );
+    let tree = cpu::tree_residual(&[-1, 0], &[0, 3], &target, &drawn, &mut draws);
+    assert_eq!(
+        tree.unwrap_err().to_string(),
+        "tree_residual: draft probabilities: expected 4, found 2"
+    );
+    assert!(cpu::tree_residual(&[-1, 1], &[0, 3], &target, &Proposal::Chosen, &mut draws).is_err());
+    assert!(cpu::tree_residual(&[], &[], &target, &Proposal::Chosen, &mut draws).is_err());
+    assert!(cpu::draw(&target, 0, 257, &mut draws).is_err());
+}
+
+#[test]
+fn draft_vocabularies_map_one_to_one() {
+    let error = DraftVocabulary::new(&[2, 0, 2], 4).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "draft vocabulary: token of the verifier: 2 is entry 0 and again entry 2"
+    );
+    assert!(DraftVocabulary::new(&[4], 4).is_err());
+    for vocabulary in [
+        DraftVocabulary::full(4),
+        DraftVocabulary::new(&[2, 0], 4).unwrap(),
+    ] {
+        for token in 0..6 {
+            if let Some(draft) = vocabulary.to_draft(token) {
+                assert_eq!(vocabulary.to_verifier(draft), Some(token));
+            }
+        }
+        let width = vocabulary.draft_width() as u32;
+        assert_eq!(vocabulary.to_verifier(width), None);
+        assert_eq!(vocabulary.to_draft(4), None);
+    }
+}
+
+#[test]
+fn lossy_rules_refuse_thresholds_outside_their_domain() {
+    let target = [1.0f32];
+    let rule = LossyTypical {
+        epsilon: 0.0,
+        ..LossyTypical::medusa()
+    };
+    let error = cpu::lossy_typical(&[-1], &[0], &target, &rule).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "lossy_typical: epsilon is 0, expected a number above 0 and at most 1"
+    );
+    let rule = LossyThresholds {
+        single: 1.0,
+        accumulated: 1.5,
+    };
+    let draws = &mut Draws::new(0, 0);
+    assert!(cpu::lossy_thresholds(&[-1], &[0], &target, &rule, draws).is_err());
 }

@@ -12,6 +12,8 @@ mod exact;
 mod inputs;
 #[path = "parity/invariance.rs"]
 mod invariance;
+#[path = "parity/rules.rs"]
+mod rules;
 #[path = "parity/table.rs"]
 mod table;
 

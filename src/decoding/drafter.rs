@@ -12,6 +12,7 @@ pub(crate) struct Drafter<'a> {
     /// Tokens whose keys and values come from the verifier's features. What is drafted beyond is thrown away.
     settled: usize,
     pass: HeadPass,
+    /// Of each row of the last pass, what the next draft step takes.
     features: Vec<f32>,
 }
 
@@ -43,16 +44,72 @@ impl<'a> Drafter<'a> {
         for index in 0..count {
             if let Some(&Choice { token, .. }) = drafted.last() {
                 if index == 1 {
-                    // Of the rows taken in, the last one is drafted from.
-                    let width = self.head.description().hidden_size;
-                    let last = self.features.len() - width;
-                    self.features.drain(..last);
+                    self.keep_last();
                 }
                 self.step(&[token])?;
             }
             drafted.push(self.head.propose(&mut self.pass)?);
         }
         Ok(())
+    }
+
+    /// Of the rows taken in, the last one is drafted from.
+    pub(crate) fn keep_last(&mut self) {
+        let width = self.head.description().hidden_size;
+        let last = self.features.len() - width;
+        self.features.drain(..last);
+    }
+
+    /// Tokens that can be drafted.
+    pub(crate) fn vocabulary(&self) -> usize {
+        self.head.description().draft_vocab_size
+    }
+
+    /// Where a token `depth` steps below the last one taken in stands in the cache.
+    pub(crate) fn position(&self, depth: usize) -> u32 {
+        (self.settled + depth - 1) as u32
+    }
+
+    /// The `count` most likely tokens after each of the last `rows` rows, and their log-probabilities, `[rows, count]`.
+    pub(crate) fn rank(
+        &mut self,
+        rows: usize,
+        count: usize,
+        tokens: &mut Vec<u32>,
+        log_probabilities: &mut Vec<f32>,
+    ) -> Result<()> {
+        self.head
+            .rank(rows, count, &mut self.pass, tokens, log_probabilities)
+    }
+
+    /// A pass over nodes of a draft tree; `parents` are the rows of the last pass that they hang off. `positions` and
+    /// `visible` are of all slots behind the settled ones, those of the nodes last.
+    pub(crate) fn expand(
+        &mut self,
+        tokens: &[u32],
+        parents: &[usize],
+        positions: &[u32],
+        visible: &[u32],
+    ) -> Result<()> {
+        let width = self.head.description().hidden_size;
+        let mut features = Vec::with_capacity(parents.len() * width);
+        for parent in parents {
+            features.extend_from_slice(&self.features[parent * width..(parent + 1) * width]);
+        }
+        self.features = features;
+        self.head.forward(
+            tokens,
+            positions,
+            visible,
+            &mut self.features,
+            &mut self.cache,
+            &mut self.pass,
+        )
+    }
+
+    /// Keys and values so far: of what was taken in, and behind it of what was drafted last.
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.cache
     }
 
     /// One pass behind the cache; `features` goes in as one row per token and comes out as what follows on them.

@@ -3,6 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use speculators_kernels::{Sampling, cpu};
+
+use super::growth::chain;
 use super::limits::Limits;
 use super::record::{Generation, StepRecord};
 use super::sequence::Sequence;
@@ -13,34 +16,44 @@ use crate::{Error, Result};
 ///
 /// # Errors
 ///
-/// A diagnostic for a prompt that is empty, too long or holds unknown tokens; [`Error::Interrupted`].
+/// As for [`generate_with`].
 pub fn generate(
     verifier: &Verifier,
     prompt: &[u32],
     limits: &Limits,
     cancelled: &AtomicBool,
 ) -> Result<Generation> {
-    generate_with(verifier, prompt, limits, cancelled, &mut |_, _| {})
+    let sampling = Sampling::greedy();
+    generate_with(
+        verifier,
+        prompt,
+        limits,
+        &sampling,
+        cancelled,
+        &mut |_, _| {},
+    )
 }
 
-/// As [`generate`]; `progress` hears of new tokens as they come, with the step that made them (the first token comes
-/// from the prompt pass, which is no step).
+/// As [`generate`], choosing tokens by `sampling`; `progress` hears of new tokens as they come, with the step that made
+/// them (the first token comes from the prompt pass, which is no step).
 ///
 /// # Errors
 ///
-/// As for [`generate`].
+/// A diagnostic for a prompt that is empty, too long or holds unknown tokens; [`Error::Kernel`] for a `sampling` that
+/// cannot be; [`Error::Interrupted`].
 pub fn generate_with(
     verifier: &Verifier,
     prompt: &[u32],
     limits: &Limits,
+    sampling: &Sampling,
     cancelled: &AtomicBool,
     progress: &mut dyn FnMut(&[u32], Option<&StepRecord>),
 ) -> Result<Generation> {
     limits.check(verifier, prompt)?;
     let start = Instant::now();
-    let mut sequence = Sequence::new(verifier, &[], room(prompt.len(), limits, 0))?;
+    let mut sequence = Sequence::new(verifier, &[], *sampling, room(prompt.len(), limits, 0))?;
     let first = sequence.prefill(prompt, |_, _, _| stop_if(cancelled))?;
-    let (_, mut finish) = sequence.advance(prompt.len() - 1, &[first], limits);
+    let (_, mut finish) = sequence.push([first], limits);
     progress(&[first], None);
     let prefill = start.elapsed();
     let mut steps = Vec::new();
@@ -51,14 +64,10 @@ pub fn generate_with(
         stop_if(cancelled)?;
         let begin = Instant::now();
         let context_length = sequence.len();
-        let root: Vec<u32> = sequence.last().into_iter().collect();
-        let choices: Vec<u32> = sequence
-            .choices(&root)?
-            .iter()
-            .map(|choice| choice.token)
-            .collect();
+        let tree = chain(sequence.tokens()[context_length - 1], &[]);
+        let accepted = cpu::accept(&tree.parents, &tree.tokens, sequence.verify(&tree)?)?;
         let verify = begin.elapsed();
-        finish = sequence.advance(context_length - 1, &choices, limits).1;
+        finish = sequence.accept(&tree, &accepted, limits)?.1;
         let step = StepRecord {
             context_length,
             emitted: 1,
@@ -66,7 +75,7 @@ pub fn generate_with(
             other: begin.elapsed().saturating_sub(verify),
             ..StepRecord::default()
         };
-        progress(&choices, Some(&step));
+        progress(&[accepted.bonus], Some(&step));
         steps.push(step);
     };
     Ok(Generation {
@@ -90,7 +99,7 @@ pub fn next_logits(verifier: &Verifier, tokens: &[u32]) -> Result<Vec<f32>> {
         ..Limits::new(verifier, 1)
     };
     limits.check(verifier, tokens)?;
-    let mut sequence = Sequence::new(verifier, &[], tokens.len())?;
+    let mut sequence = Sequence::new(verifier, &[], Sampling::greedy(), tokens.len())?;
     sequence.prefill(tokens, |_, _, _| Ok(()))?;
     Ok(sequence.logits().to_vec())
 }

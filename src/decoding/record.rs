@@ -11,13 +11,15 @@ use crate::models::Choice;
 pub struct StepRecord {
     /// Tokens before the step: prompt and output so far.
     pub context_length: usize,
-    /// Draft tokens that were verified; none in plain decoding.
+    /// Draft tokens that were verified, parents before their children; none in plain decoding.
     pub proposed: Vec<u32>,
-    /// How many of them the verifier agreed with, from the first on.
+    /// How many of them were 1, 2, … tokens away from the text: one each in a chain.
+    pub proposed_per_depth: Vec<usize>,
+    /// How many of them the verifier agreed with, from the first on: the length of the accepted path.
     pub accepted: usize,
     /// Tokens added to the output: one more than accepted, fewer where the text ended among them.
     pub emitted: usize,
-    /// Choices that rounding may have decided.
+    /// Choices that rounding may have decided: the verifier's where it did not sample, and the head's in a chain.
     pub near_ties: Vec<NearTie>,
     /// Time of the head: taking in the tokens of the step before, and drafting.
     pub draft: Duration,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use speculators_kernels::causal_bits;
+use speculators_kernels::{Accepted, Sampling, VerifyTree, causal_bits, cpu};
 
 use super::limits::Limits;
 use super::record::FinishReason;
@@ -16,11 +16,13 @@ const PROMPT_ROWS: usize = 256;
 pub(crate) struct Sequence<'a> {
     verifier: &'a Verifier,
     auxiliary: &'a [usize],
+    sampling: Sampling,
     tokens: Vec<u32>,
     prompt_length: usize,
     cache: Cache,
     pass: VerifierPass,
     logits: Vec<f32>,
+    targets: Vec<u32>,
     choices: Vec<Choice>,
 }
 
@@ -29,16 +31,19 @@ impl<'a> Sequence<'a> {
     pub(crate) fn new(
         verifier: &'a Verifier,
         auxiliary: &'a [usize],
+        sampling: Sampling,
         room: usize,
     ) -> Result<Sequence<'a>> {
         Ok(Sequence {
             verifier,
             auxiliary,
+            sampling,
             tokens: Vec::with_capacity(room),
             prompt_length: 0,
             cache: verifier.cache(room)?,
             pass: VerifierPass::default(),
             logits: Vec::new(),
+            targets: Vec::new(),
             choices: Vec::new(),
         })
     }
@@ -48,17 +53,22 @@ impl<'a> Sequence<'a> {
         self.tokens.len()
     }
 
+    /// Prompt and output so far.
+    pub(crate) fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
     /// The output so far.
     pub(crate) fn output(&self) -> &[u32] {
         &self.tokens[self.prompt_length..]
     }
 
-    /// The last token.
-    pub(crate) fn last(&self) -> Option<u32> {
-        self.tokens.last().copied()
+    /// Keys and values of all tokens but the last.
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.cache
     }
 
-    /// Auxiliary states of the last pass, `[rows, layers * hidden]`.
+    /// Auxiliary states of the last pass, `[rows, layers * hidden]`; after [`Sequence::accept`] of the accepted rows.
     pub(crate) fn auxiliary(&self) -> &[f32] {
         self.pass.auxiliary()
     }
@@ -66,6 +76,11 @@ impl<'a> Sequence<'a> {
     /// Logits of the last choices, `[rows, vocab]`.
     pub(crate) fn logits(&self) -> &[f32] {
         &self.logits
+    }
+
+    /// What the verifier chose after each row of the last pass, and what it preferred it to; nothing when it sampled.
+    pub(crate) fn choices(&self) -> &[Choice] {
+        &self.choices
     }
 
     /// Takes in a prompt and returns the token that follows it. `each` hears of every pass: the positions it covered
@@ -80,9 +95,13 @@ impl<'a> Sequence<'a> {
         let mut start = 0;
         loop {
             let end = prompt.len().min(start + PROMPT_ROWS);
-            self.run(&prompt[start..end])?;
+            let positions: Vec<u32> = (start as u32..end as u32).collect();
+            self.run(&prompt[start..end], &positions, &causal_bits(end - start))?;
             if end == prompt.len() {
-                let next = self.choose_after(end - start - 1)?;
+                self.verifier
+                    .logits(self.pass.hidden_row(end - start - 1), &mut self.logits)?;
+                self.choose(&[end as u64])?;
+                let next = self.targets[0];
                 each(start..end, &self.pass, Some(next))?;
                 return Ok(next);
             }
@@ -91,58 +110,83 @@ impl<'a> Sequence<'a> {
         }
     }
 
-    /// What the verifier chooses after each of `tokens`, the first of which is the last token of the text.
-    pub(crate) fn choices(&mut self, tokens: &[u32]) -> Result<&[Choice]> {
-        self.run(tokens)?;
+    /// What the verifier chooses after each node of a tree, whose root is the last token of the text.
+    pub(crate) fn verify(&mut self, tree: &VerifyTree) -> Result<&[u32]> {
+        let root = self.cache.len() as u32;
+        let positions: Vec<u32> = tree.depths.iter().map(|depth| root + depth).collect();
+        self.run(&tree.tokens, &positions, &tree.bits)?;
         self.verifier.logits(self.pass.hidden(), &mut self.logits)?;
-        self.choose()?;
-        Ok(&self.choices)
+        let following: Vec<u64> = positions.iter().map(|at| u64::from(*at) + 1).collect();
+        self.choose(&following)?;
+        Ok(&self.targets)
     }
 
-    /// Keeps `rows` rows of the last pass in the cache and appends the tokens that follow the first of them, up to
-    /// the one that ends the text. Returns how many were appended.
-    pub(crate) fn advance(
+    /// Keeps of the last pass, that over `tree`, the root and the accepted nodes, in the cache as in the auxiliary
+    /// states, and appends their tokens and the bonus as [`Sequence::push`] does.
+    pub(crate) fn accept(
         &mut self,
-        base: usize,
-        tokens: &[u32],
+        tree: &VerifyTree,
+        accepted: &Accepted,
+        limits: &Limits,
+    ) -> Result<(usize, Option<FinishReason>)> {
+        let rows: Vec<usize> = std::iter::once(0)
+            .chain(accepted.path.iter().copied())
+            .collect();
+        self.cache
+            .compact(self.cache.len() - tree.tokens.len(), &rows)?;
+        self.pass.keep_rows(&rows);
+        let drafted = accepted.path.iter().map(|node| tree.tokens[*node]);
+        Ok(self.push(drafted.chain([accepted.bonus]), limits))
+    }
+
+    /// Appends tokens up to the one that ends the text. Returns how many were appended.
+    pub(crate) fn push(
+        &mut self,
+        tokens: impl IntoIterator<Item = u32>,
         limits: &Limits,
     ) -> (usize, Option<FinishReason>) {
-        self.cache.truncate(base + tokens.len());
-        for (index, token) in tokens.iter().enumerate() {
-            self.tokens.push(*token);
-            let finish = limits.finish(*token, self.output().len(), self.len());
+        let before = self.len();
+        for token in tokens {
+            self.tokens.push(token);
+            let finish = limits.finish(token, self.output().len(), self.len());
             if finish.is_some() {
-                return (index + 1, finish);
+                return (self.len() - before, finish);
             }
         }
-        (tokens.len(), None)
+        (self.len() - before, None)
     }
 
-    /// A pass over a chain of tokens behind the cache.
-    fn run(&mut self, tokens: &[u32]) -> Result<()> {
-        let first = self.cache.len() as u32;
-        let positions: Vec<u32> = (first..first + tokens.len() as u32).collect();
-        let visible = causal_bits(tokens.len());
+    /// A pass behind the cache.
+    fn run(&mut self, tokens: &[u32], positions: &[u32], visible: &[u32]) -> Result<()> {
         self.verifier.forward(
             tokens,
-            &positions,
-            &visible,
+            positions,
+            visible,
             &mut self.cache,
             self.auxiliary,
             &mut self.pass,
         )
     }
 
-    /// The choice after one row of the last pass.
-    fn choose_after(&mut self, row: usize) -> Result<u32> {
-        self.verifier
-            .logits(self.pass.hidden_row(row), &mut self.logits)?;
-        self.choose()?;
-        Ok(self.choices[0].token)
-    }
-
-    fn choose(&mut self) -> Result<()> {
+    /// Chooses from each row of the logits the token for the position of it.
+    fn choose(&mut self, positions: &[u64]) -> Result<()> {
         let width = self.verifier.config().vocab_size;
-        choose(&self.logits, width, |column| column, &mut self.choices)
+        self.choices.clear();
+        if self.sampling.is_greedy() {
+            choose(&self.logits, width, |column| column, &mut self.choices)?;
+            self.targets.clear();
+            self.targets
+                .extend(self.choices.iter().map(|choice| choice.token));
+        } else {
+            self.targets.resize(positions.len(), 0);
+            cpu::sample(
+                &self.logits,
+                width,
+                &self.sampling,
+                positions,
+                &mut self.targets,
+            )?;
+        }
+        Ok(())
     }
 }

@@ -146,7 +146,7 @@ fn lengths() -> Vec<Metric> {
         metric(
             "eagle_logged_length",
             Rule::pooled(0.0, |tally| tally.accepted, |tally| tally.passes),
-            "sum of a / steps: no bonus token, so 1 less than τ",
+            "sum of a / steps: no bonus token, before an end of text cuts",
             "EAGLE evaluation logs",
         ),
         metric(
@@ -318,7 +318,7 @@ fn percentiles() -> Vec<Metric> {
         (
             "arrival_gap_ms",
             Samples::Step,
-            "time between arrivals, whatever number of tokens arrives at once: that of a step",
+            "time between arrivals: that of a step, however many its tokens",
             "vLLM benchmark ITL",
         ),
     ] {

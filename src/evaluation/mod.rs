@@ -11,6 +11,7 @@ mod report;
 mod request;
 mod rule;
 mod run;
+mod setting;
 mod tally;
 
 pub use bootstrap::{Interval, Resampling};
@@ -20,6 +21,7 @@ pub use gates::{Gate, GateFailure};
 pub use metrics::{Better, Metric, MetricValue};
 pub use paired::{Paired, PairedDifference};
 pub use records::{RECORDS_SCHEMA, Records, RecordsWriter, read_records};
-pub use report::{Acceptance, CategoryReport, Counts, Latency, Lossless, Report, Setting};
+pub use report::{Acceptance, CategoryReport, Counts, Latency, Lossless, Report};
 pub use request::{RequestFigures, StepFigures};
 pub use run::{Evaluation, Event, Options, Outcome, OutputRecord};
+pub use setting::{SamplingSetting, Setting};

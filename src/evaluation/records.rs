@@ -139,6 +139,8 @@ fn parse_records(path: &Path, text: &str) -> Result<Records> {
                 request.steps = steps.remove(&request.id).unwrap_or_default();
                 requests.push(request);
             }
+            // A file of something else is not worth a finding per line.
+            Err(_) if begun.is_none() => break,
             Err(_) if !line.ends_with('\n') => torn = true,
             Err(error) => found.push(
                 trouble("the line is no record of a run", error.column().max(1))
@@ -169,7 +171,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::decoding::StepRecord;
+    use crate::decoding::{Drafting, StaticTree, StepRecord};
     use crate::evaluation::Outcome;
 
     fn written(steps_of_the_next: usize) -> String {
@@ -179,6 +181,7 @@ mod tests {
         let step = StepRecord {
             context_length: 40,
             proposed: vec![7, 8, 9],
+            proposed_per_depth: vec![1, 1, 1],
             accepted: 2,
             emitted: 3,
             draft: Duration::from_nanos(1_234_567),
@@ -276,6 +279,20 @@ mod tests {
         assert_eq!(records.unfinished, ["b"]);
         assert!(!records.torn);
         assert!(read(&text[..text.len() - 5]).unwrap().torn);
+    }
+
+    #[test]
+    fn settings_of_trees_are_read_and_those_of_impossible_trees_are_not() {
+        let tree = StaticTree::new(vec![vec![0], vec![1], vec![0, 0]]).unwrap();
+        let setting = Setting {
+            drafting: Drafting::StaticTree(tree),
+            ..Setting::of_chain(3)
+        };
+        let mut text = Vec::new();
+        RecordsWriter::begin(&mut text, &setting).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(read(&text).unwrap().setting, setting);
+        assert!(read(&text.replace("[0,0]", "[2,0]")).is_err());
     }
 
     #[test]

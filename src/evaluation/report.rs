@@ -3,59 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::evaluation::bootstrap::Bootstrap;
 use crate::evaluation::tally::Tally;
 use crate::evaluation::{
     Comparison, ContextReport, GateFailure, Interval, Metric, MetricValue, Paired, RequestFigures,
-    Resampling,
+    Resampling, Setting,
 };
-
-/// What was run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Setting {
-    /// The verifier, as named by the user.
-    pub verifier: String,
-    /// The speculator, as named by the user.
-    pub speculator: String,
-    /// The layout the speculator was recognized in.
-    pub layout: String,
-    /// Draft tokens proposed per step.
-    pub num_speculative_tokens: usize,
-    /// Output limit per request, in tokens.
-    pub max_new_tokens: usize,
-    /// Dtype that activations are rounded to.
-    pub dtype: String,
-    /// Instruction set of the kernels.
-    pub instruction_set: String,
-    /// Worker threads.
-    pub threads: usize,
-}
-
-impl Setting {
-    /// The most draft tokens that a step can accept.
-    #[must_use]
-    pub fn positions(&self) -> usize {
-        self.num_speculative_tokens
-    }
-
-    /// Of a run over a chain.
-    #[cfg(test)]
-    pub(crate) fn of_chain(num_speculative_tokens: usize) -> Setting {
-        Setting {
-            verifier: String::new(),
-            speculator: String::new(),
-            layout: String::new(),
-            num_speculative_tokens,
-            max_new_tokens: 8,
-            dtype: String::new(),
-            instruction_set: String::new(),
-            threads: 1,
-        }
-    }
-}
 
 /// Plain counts, pooled over requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -66,6 +22,9 @@ pub struct Counts {
     pub steps: usize,
     /// Draft tokens proposed.
     pub drafted: usize,
+    /// How many of them were proposed 1, 2, … tokens after the text: in a chain one for each step, but for those that
+    /// the context leaves no room for.
+    pub drafted_per_position: Vec<usize>,
     /// Draft tokens that verification accepted, including those cut afterwards by an end-of-text token or the limit
     /// (as vLLM counts).
     pub accepted: usize,
@@ -251,6 +210,7 @@ impl CategoryReport {
 impl Counts {
     fn fold(requests: &[RequestFigures], positions: usize) -> Counts {
         let mut counts = Counts {
+            drafted_per_position: vec![0; positions],
             accepted_per_position: vec![0; positions],
             ..Counts::default()
         };
@@ -260,6 +220,10 @@ impl Counts {
             for step in &request.steps {
                 counts.steps += usize::from(!step.proposed.is_empty());
                 counts.drafted += step.proposed.iter().sum::<usize>();
+                let depths = counts.drafted_per_position.iter_mut();
+                for (drafted, proposed) in depths.zip(&step.proposed) {
+                    *drafted += proposed;
+                }
                 counts.accepted += step.accepted;
                 counts.emitted += step.emitted;
                 for position in counts.accepted_per_position.iter_mut().take(step.accepted) {

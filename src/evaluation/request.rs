@@ -13,7 +13,7 @@ use crate::evaluation::Outcome;
 pub struct StepFigures {
     /// Tokens before the step: prompt and output so far.
     pub context_length: usize,
-    /// Draft tokens at depth 1, 2, …: a one for each token of a chain. Empty where nothing was drafted.
+    /// Draft tokens at depth 1, 2, …, none of them 0: a one for each token of a chain. Empty where nothing was drafted.
     pub proposed: Vec<usize>,
     /// Draft tokens that the verifier agreed with, those included that an end of text or the limit then cut.
     pub accepted: usize,
@@ -72,7 +72,12 @@ impl From<&StepRecord> for StepFigures {
     fn from(step: &StepRecord) -> StepFigures {
         StepFigures {
             context_length: step.context_length,
-            proposed: vec![1; step.proposed.len()],
+            proposed: step
+                .proposed_per_depth
+                .iter()
+                .copied()
+                .take_while(|&proposed| proposed > 0)
+                .collect(),
             accepted: step.accepted,
             emitted: step.emitted,
             draft: step.draft,

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::Map;
 use speculators_formats::{Diagnostic, Place, codes};
+use speculators_kernels::philox4x32;
 
-use crate::decoding::{Generation, Limits, StepRecord, generate, speculate, speculate_with};
+use crate::decoding::{Generation, Limits, StepRecord, Strategy, generate_with, speculate_with};
 use crate::models::{DraftHead, Verifier};
 use crate::text::{Message, Prompt, PromptBody, TextModel};
 use crate::{Error, Result};
@@ -17,10 +18,10 @@ use crate::{Error, Result};
 const WARM_UP_TOKENS: usize = 8;
 
 /// How to run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
-    /// Draft tokens per step.
-    pub num_speculative_tokens: usize,
+    /// What is drafted, and how tokens are chosen. The seed is that of the run, from which each request gets its own.
+    pub strategy: Strategy,
     /// Output limit per request, in tokens.
     pub max_new_tokens: usize,
 }
@@ -121,7 +122,7 @@ impl Evaluation<'_> {
     pub fn run(
         &self,
         prompts: &[Prompt],
-        options: Options,
+        options: &Options,
         cancelled: &AtomicBool,
         watch: &mut dyn FnMut(Event<'_>) -> Result<()>,
     ) -> Result<Vec<Outcome>> {
@@ -130,34 +131,24 @@ impl Evaluation<'_> {
         if let Some(first) = prompts.first() {
             let warm_up = Limits::new(self.verifier, options.max_new_tokens.min(WARM_UP_TOKENS));
             let tokens = self.encode(first, &mut Turns::default())?;
-            generate(self.verifier, &tokens, &warm_up, cancelled)?;
-            speculate(
-                self.verifier,
-                self.head,
-                &tokens,
-                &warm_up,
-                options.num_speculative_tokens,
-                cancelled,
-            )?;
+            let silent = &mut |_: &[u32], _: Option<&StepRecord>| {};
+            self.decode(&tokens, &warm_up, &options.strategy, cancelled, silent)?;
         }
         let mut outcomes = Vec::new();
-        for prompt in prompts {
+        for (index, prompt) in prompts.iter().enumerate() {
             let mut turns = Turns::default();
             while turns.next(prompt) {
                 let tokens = self.encode(prompt, &mut turns)?;
                 self.check_length(prompt, &tokens)?;
-                let plain = generate(self.verifier, &tokens, &limits, cancelled)?;
+                let mut strategy = options.strategy.clone();
+                let request = [index as u32, turns.begun as u32];
+                strategy.sampling.seed = request_seed(strategy.sampling.seed, request);
                 let id = turns.id(prompt);
                 let mut watched = Watched::new(&id, prompt.category.as_deref(), watch);
-                let mut speculative = speculate_with(
-                    self.verifier,
-                    self.head,
-                    &tokens,
-                    &limits,
-                    options.num_speculative_tokens,
-                    cancelled,
-                    &mut |_, step| watched.hear(step),
-                )?;
+                let (plain, mut speculative) =
+                    self.decode(&tokens, &limits, &strategy, cancelled, &mut |_, step| {
+                        watched.hear(step);
+                    })?;
                 speculative.total = speculative.total.saturating_sub(watched.finish()?);
                 let outcome = self.outcome(id, prompt, tokens, plain, speculative)?;
                 turns.answer(outcome.text.as_deref().unwrap_or_default());
@@ -166,6 +157,30 @@ impl Evaluation<'_> {
             }
         }
         Ok(outcomes)
+    }
+
+    /// Decodes a prompt plainly, and with speculation, of which `progress` hears.
+    fn decode(
+        &self,
+        tokens: &[u32],
+        limits: &Limits,
+        strategy: &Strategy,
+        cancelled: &AtomicBool,
+        progress: &mut dyn FnMut(&[u32], Option<&StepRecord>),
+    ) -> Result<(Generation, Generation)> {
+        let silent = &mut |_: &[u32], _: Option<&StepRecord>| {};
+        let sampling = &strategy.sampling;
+        let plain = generate_with(self.verifier, tokens, limits, sampling, cancelled, silent)?;
+        let speculative = speculate_with(
+            self.verifier,
+            self.head,
+            tokens,
+            limits,
+            strategy,
+            cancelled,
+            progress,
+        )?;
+        Ok((plain, speculative))
     }
 
     /// Encodes every first turn, so that all unusable prompts are reported at once.
@@ -363,6 +378,14 @@ impl Turns {
             prompt.id.clone()
         }
     }
+}
+
+/// The seed of a request. The noise at a position depends on the seed and the position alone: with one seed for all of
+/// them, requests of the same length would be drawn with the same luck.
+fn request_seed(seed: u64, [prompt, turn]: [u32; 2]) -> u64 {
+    let key = [seed as u32, (seed >> 32) as u32];
+    let [low, high, ..] = philox4x32([prompt, turn, 0, 0], key);
+    u64::from(high) << 32 | u64::from(low)
 }
 
 fn message(role: &str, content: &str) -> Message {

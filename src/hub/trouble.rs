@@ -133,7 +133,11 @@ impl Refusal {
                 ),
             )
             .note(sent)
-            .help("check the name; if the repository is private, set `HF_TOKEN`"),
+            .help(if subject.repository.contains('/') {
+                "check the name; if the repository is private, set `HF_TOKEN`"
+            } else {
+                "nearly all repositories have an owner: `owner/name`"
+            }),
             (_, "RevisionNotFound") => Diagnostic::error(
                 codes::HUB_MISSING,
                 format!("the Hub has no revision `{}`", subject.repository),

@@ -10,7 +10,9 @@ use crate::Result;
 pub(crate) struct Pass<'a> {
     /// Position of each row.
     pub(crate) positions: &'a [u32],
-    /// `[rows, rows.div_ceil(32)]`: which rows of the same pass each row sees, itself included.
+    /// Positions of the slots that `visible` speaks of: the rows, and before them rows of earlier passes of a tree.
+    pub(crate) tail_positions: &'a [u32],
+    /// `[rows, tail.div_ceil(32)]`: which slots of the tail each row sees, itself included.
     pub(crate) visible: &'a [u32],
     /// Cosines and sines, at least up to the largest position.
     pub(crate) rope: &'a RopeTable,
@@ -141,8 +143,8 @@ impl Attention {
 
         let attended = scratch.attended.take(rows * q_width);
         let mask = TreeMask {
-            tail: rows,
-            words: rows.div_ceil(32),
+            tail: pass.tail_positions.len(),
+            words: pass.tail_positions.len().div_ceil(32),
             bits: pass.visible,
         };
         let scale = (head_dim as f32).sqrt().recip();
@@ -151,7 +153,7 @@ impl Attention {
             cache,
             &mask,
             pass.positions,
-            pass.positions,
+            pass.tail_positions,
             self.shape.window,
             scale,
             rounding,

@@ -226,14 +226,18 @@ impl DraftHead {
         Ok(())
     }
 
-    /// Runs rows after those in the cache. Row `r` joins `tokens[r]` with `features[r]` and stands at `positions[r]`,
-    /// the position of the feature, one before that of the token. `visible` is as in [`Verifier::forward`].
+    /// Runs rows after those in the cache. Row `r` joins `tokens[r]` with `features[r]` and stands at the position of
+    /// the feature, one before that of the token.
+    ///
+    /// `positions` are those of the tail of the cache, the slots that `visible` speaks of: the rows are its end. Where
+    /// a tree is drafted level by level, the levels before come first; else there are as many positions as tokens.
+    /// `visible` has a row of `positions.len().div_ceil(32)` words for each token, as in [`Verifier::forward`].
     ///
     /// Afterwards `features` holds what the next draft step takes.
     ///
     /// # Errors
     ///
-    /// When a token does not exist or the lengths differ.
+    /// When a token does not exist or the lengths do not fit.
     pub fn forward(
         &self,
         tokens: &[u32],
@@ -244,7 +248,9 @@ impl DraftHead {
         pass: &mut HeadPass,
     ) -> Result<()> {
         let (rows, hidden) = (tokens.len(), self.description.hidden_size);
-        same_rows("DraftHead::forward", "positions", rows, positions.len())?;
+        if positions.len() < rows {
+            same_rows("DraftHead::forward", "positions", rows, positions.len())?;
+        }
         same_rows(
             "DraftHead::forward",
             "features",
@@ -267,7 +273,8 @@ impl DraftHead {
         let last = positions.iter().copied().max().unwrap_or(0) as usize;
         let rope = self.rotary.table(last + 1);
         let shared = Pass {
-            positions,
+            positions: &positions[positions.len() - rows..],
+            tail_positions: positions,
             visible,
             rope: &rope,
         };
@@ -356,6 +363,40 @@ impl DraftHead {
     #[must_use]
     pub fn verifier_ids(&self) -> Option<&[u32]> {
         self.verifier_ids.as_deref()
+    }
+
+    /// The `count` most likely tokens after each of the last `rows` rows of the pass, best first and the smaller on a
+    /// tie: verifier ids and log-probabilities over the draft vocabulary, `[rows, count]` both.
+    ///
+    /// # Errors
+    ///
+    /// When the draft vocabulary has fewer than `count` tokens.
+    pub fn rank(
+        &self,
+        rows: usize,
+        count: usize,
+        pass: &mut HeadPass,
+        tokens: &mut Vec<u32>,
+        log_probabilities: &mut Vec<f32>,
+    ) -> Result<()> {
+        let width = self.lm_head.weight.outputs();
+        let first = pass.rows.saturating_sub(rows) * pass.width;
+        let hidden = &pass.normed.get(pass.rows * pass.width)[first..];
+        self.logits(hidden, &mut pass.logits)?;
+        tokens.resize(rows * count, 0);
+        log_probabilities.resize(rows * count, 0.0);
+        cpu::top_k(&pass.logits, width, count, tokens, log_probabilities)?;
+        let mut totals = vec![0.0; rows];
+        cpu::log_sum_exp(&pass.logits, width, &mut totals)?;
+        for (row, total) in log_probabilities.chunks_exact_mut(count).zip(totals) {
+            row.iter_mut().for_each(|logit| *logit -= total);
+        }
+        if let Some(ids) = &self.verifier_ids {
+            for token in tokens {
+                *token = ids[*token as usize];
+            }
+        }
+        Ok(())
     }
 
     /// The most likely token after the last row of the pass, in verifier ids.

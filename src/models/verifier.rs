@@ -59,6 +59,21 @@ impl VerifierPass {
         self.auxiliary.get(self.rows * self.auxiliary_width)
     }
 
+    /// Of the rows keeps these, which ascend, moved together.
+    pub(crate) fn keep_rows(&mut self, rows: &[usize]) {
+        let widths = [
+            (&mut self.normed, self.hidden_width),
+            (&mut self.auxiliary, self.auxiliary_width),
+        ];
+        for (buffer, width) in widths {
+            let values = buffer.take(self.rows * width);
+            for (to, from) in rows.iter().enumerate().filter(|(to, from)| to != *from) {
+                values.copy_within(from * width..(from + 1) * width, to * width);
+            }
+        }
+        self.rows = rows.len();
+    }
+
     /// One row of [`VerifierPass::hidden`].
     #[must_use]
     pub fn hidden_row(&self, row: usize) -> &[f32] {
@@ -248,6 +263,7 @@ impl Verifier {
         let rope = self.rotary.table(last + 1);
         let shared = Pass {
             positions,
+            tail_positions: positions,
             visible,
             rope: &rope,
         };

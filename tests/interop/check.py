@@ -43,7 +43,7 @@ def findings(options: argparse.Namespace) -> Iterator[Finding]:
         serving = "serve" not in options.skip
         yield from init.findings(options.binary, FIXTURES, options.work / "init", serving)
     if "hub" not in options.skip:
-        server = options.binary.parent / "examples" / "hub"
+        server = ROOT / "target" / "debug" / "examples" / "hub"
         yield from hub.findings(server, options.binary, options.work / "hub", options.verifier_bytes)
     if options.llama_cpp:
         yield from llama_cpp.findings(

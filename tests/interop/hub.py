@@ -438,7 +438,7 @@ def leaked(request: dict) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "speculators")
-    parser.add_argument("--hub", type=Path, default=ROOT / "target" / "release" / "examples" / "hub")
+    parser.add_argument("--hub", type=Path, default=ROOT / "target" / "debug" / "examples" / "hub")
     parser.add_argument("--verifier-bytes", type=int, default=2 << 30)
     parser.add_argument("--work", type=Path, default=ROOT / "target" / "interop" / "hub")
     options = parser.parse_args()

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::{Value, json};
-use speculators::models::{DraftHead, Verifier};
+use speculators::models::{Cache, DraftHead, Verifier};
 use speculators_formats::{Head, ReadOptions};
 use tempfile::TempDir;
 
@@ -285,6 +285,20 @@ pub fn head(directory: &Path, seed: u64, changes: &Value, layer_changes: &Value)
     fs_err::create_dir_all(&directory).unwrap();
     tensors.write(&directory, &config);
     directory
+}
+
+/// Every key and value of each layer, as bits: of one slot after the other.
+pub fn contents(cache: &Cache) -> Vec<Vec<u32>> {
+    (0..cache.layers())
+        .map(|index| {
+            let layer = cache.layer(index);
+            (0..layer.len())
+                .flat_map(|slot| (0..layer.kv_heads()).map(move |head| (slot, head)))
+                .flat_map(|(slot, head)| [layer.key(slot, head), layer.value(slot, head)].concat())
+                .map(f32::to_bits)
+                .collect()
+        })
+        .collect()
 }
 
 /// A directory that goes away with its owner.

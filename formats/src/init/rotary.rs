@@ -5,12 +5,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::family::Family;
 use crate::codes;
 use crate::config::{ConfigFile, Section};
 use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
 use crate::rope::Rope;
+use crate::verifier::family::Family;
 
 const KEY: &str = "rope_parameters";
 const SECTIONS: &str = "mrope_section";

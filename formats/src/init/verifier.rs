@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::family::{Family, HeadDim};
 use super::rotary;
 use crate::config::{ConfigFile, Section};
 use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::rope::Rope;
+use crate::verifier::family::{Family, HeadDim};
 use crate::verifier::{MOST_LAYERS, VerifierFacts};
 use crate::{Result, codes};
 

@@ -2,20 +2,18 @@
 
 use std::io::Error;
 
-use rayon::prelude::*;
 use serde_json::Value;
 
 use super::config::{RECORD, TAKEN};
 use super::{InitPlan, InitReport};
 use crate::convert::config::text;
 use crate::convert::output;
-use crate::convert::write::{NewFile, Progress, Stop, file_header, interrupted, is_written};
+use crate::convert::read_back::ReadBack;
+use crate::convert::write::{NewFile, Progress, Stop, file_header, interrupted};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::digest::Running;
-use crate::options::ReadOptions;
 use crate::scan::{self, TensorScan};
-use crate::speculator::Speculator;
-use crate::{Checkpoint, Result, codes};
+use crate::{Result, codes};
 
 /// Bytes digested at once.
 const BLOCK: usize = 256 << 10;
@@ -52,7 +50,15 @@ impl InitPlan {
         })?;
         fs_err::write(finished.join("config.json"), text(&config))
             .map_err(|error| failed(&error))?;
-        self.read_back(&finished)?;
+        ReadBack {
+            output: &self.output,
+            facts: &self.facts,
+            description: &self.description,
+            map: self.map.as_ref(),
+            rows: &self.rows,
+            sources: self.sources(),
+        }
+        .check(&finished)?;
         output::publish(
             &finished,
             &self.output,
@@ -117,40 +123,5 @@ impl InitPlan {
             .at(Place::tensor(view.path, name))
             .note("a head that takes them over would draft nothing")
             .into())
-    }
-
-    /// Opens what was written as any reader would, and holds it against the plan.
-    fn read_back(&self, dir: &std::path::Path) -> Result<()> {
-        // Strict: a head that leaves room for a guess would be read differently by different programs.
-        let options = ReadOptions {
-            strict: true,
-            ..ReadOptions::default()
-        };
-        let written = Speculator::resolve(Checkpoint::open(dir)?, Some(&self.facts), &options)?;
-        let differs = |what: String| {
-            Diagnostic::error(
-                codes::OUTPUT_UNWRITABLE,
-                format!("what was written differs from the plan in {what}"),
-            )
-            .at(Place::file(&self.output))
-            .note("this is a fault of the program or of the disk; nothing was left at the output")
-        };
-        if written.description() != self.description {
-            return Err(differs("its config".to_owned()).into());
-        }
-        if written.vocabulary_map() != self.map.as_ref() {
-            return Err(differs("its vocabulary map".to_owned()).into());
-        }
-        if written.checkpoint().names().count() != self.rows.len() {
-            return Err(differs("the number of tensors".to_owned()).into());
-        }
-        let differing = self
-            .rows
-            .par_iter()
-            .find_first(|row| !is_written(row, self.sources(), written.checkpoint()));
-        match differing {
-            Some(row) => Err(differs(format!("`{}`", row.destination)).into()),
-            None => Ok(()),
-        }
     }
 }

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use super::VerifierConfig;
+use super::family::Family;
 use crate::config::{ConfigFile, Section};
 use crate::diagnostic::Diagnostic;
 use crate::rope::Rope;
@@ -39,14 +40,18 @@ impl VerifierFacts {
         };
         let root = config.root();
         let section = root.section("text_config")?.unwrap_or_else(|| root.clone());
+        let family = section.str("model_type")?.and_then(Family::of);
         let mut problems = Vec::new();
-        let mut size = |key: &str| match section.usize(key) {
-            Ok(Some(size)) if size > 0 => size,
-            Ok(_) => {
+        // Some families leave out what is the default of their class.
+        let usual = family.and_then(|family| family.vocab_size);
+        let mut size = |key: &str| match (section.usize(key), usual) {
+            (Ok(Some(size)), _) if size > 0 => size,
+            (Ok(None), Some(usual)) if key == "vocab_size" => usual,
+            (Ok(_), _) => {
                 problems.push(missing(&section, key));
                 1
             }
-            Err(problem) => {
+            (Err(problem), _) => {
                 problems.push(problem);
                 1
             }

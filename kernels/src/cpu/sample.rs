@@ -50,7 +50,7 @@ fn choose(isa: Isa, row: &[f32], sampling: &Sampling, position: u64) -> u32 {
     race.token
 }
 
-fn argmax(isa: Isa, row: &[f32]) -> u32 {
+pub(super) fn argmax(isa: Isa, row: &[f32]) -> u32 {
     for_each_isa!(isa, lanes argmax_row(row: &[f32]) -> u32)
 }
 
@@ -138,7 +138,12 @@ fn run_all(race: &mut Race) {
 
 /// The tokens that the filters leave, or nothing when no filter is set. Each filter keeps the front of the row in
 /// descending order, so only as much of it as is needed gets sorted.
-fn filtered(isa: Isa, row: &[f32], greedy: u32, sampling: &Sampling) -> Option<Vec<u32>> {
+pub(super) fn filtered(
+    isa: Isa,
+    row: &[f32],
+    greedy: u32,
+    sampling: &Sampling,
+) -> Option<Vec<u32>> {
     let Sampling {
         temperature,
         top_k,
@@ -155,6 +160,9 @@ fn filtered(isa: Isa, row: &[f32], greedy: u32, sampling: &Sampling) -> Option<V
         return None;
     }
     let largest = f64::from(row[greedy as usize]);
+    if !largest.is_finite() {
+        return Some(vec![greedy]);
+    }
     let weight =
         |token: u32| ((f64::from(row[token as usize]) - largest) / f64::from(temperature)).exp();
     let enough = |sum: f64, total: f64| sum >= f64::from(top_p) * total;

@@ -6,8 +6,9 @@ use crate::{Accepted, Error, Result, shape};
 /// verifier's choice at each node, the largest logit or a sample. Siblings have different tokens in a tree made by
 /// [`tree_finalize`](crate::cpu::tree_finalize); where they do not, the first counts.
 ///
-/// This is greedy verification, and with sampled targets sample-then-match: both leave the distribution of plain
-/// decoding untouched whatever was drafted.
+/// This is greedy verification, and with targets from [`sample`](crate::cpu::sample) sample-then-match. Both leave the
+/// output of plain decoding untouched, token for token, whatever was drafted: the target of a node is what plain decoding
+/// would have chosen there, as the noise of a sample depends on the position and not on the tree.
 ///
 /// # Errors
 ///
@@ -17,21 +18,12 @@ pub fn accept(parents: &[i32], tokens: &[u32], target: &[u32]) -> Result<Accepte
     const OPERATION: &str = "accept";
     shape::equal(OPERATION, "tokens", parents.len(), tokens.len())?;
     shape::equal(OPERATION, "targets", parents.len(), target.len())?;
-    if parents.first() != Some(&-1) {
-        return Err(Error::Shape {
-            operation: OPERATION,
-            what: "roots (parent -1) at node 0",
-            expected: 1,
-            found: 0,
-        });
-    }
+    check_parents(OPERATION, parents)?;
     let mut path = Vec::new();
     let mut last = 0;
     // A parent comes before its children, so one pass meets each accepted node after the one it hangs off.
     for node in 1..parents.len() {
-        let parent = usize::try_from(parents[node]).unwrap_or(usize::MAX);
-        shape::below(OPERATION, "parent of a node", node, parent)?;
-        if parent == last && tokens[node] == target[parent] {
+        if parents[node] == last as i32 && tokens[node] == target[last] {
             path.push(node);
             last = node;
         }
@@ -40,4 +32,21 @@ pub fn accept(parents: &[i32], tokens: &[u32], target: &[u32]) -> Result<Accepte
         path,
         bonus: target[last],
     })
+}
+
+/// That node 0 is the root and that every other node comes after its parent.
+pub(crate) fn check_parents(operation: &'static str, parents: &[i32]) -> Result<()> {
+    if parents.first() != Some(&-1) {
+        return Err(Error::Shape {
+            operation,
+            what: "roots (parent -1) at node 0",
+            expected: 1,
+            found: 0,
+        });
+    }
+    for (node, parent) in parents.iter().enumerate().skip(1) {
+        let parent = usize::try_from(*parent).unwrap_or(usize::MAX);
+        shape::below(operation, "parent of a node", node, parent)?;
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
-use std::cmp::Ordering;
-
 use crate::philox::{gumbel, token_words};
 use crate::{Result, Sampling, shape};
+
+use super::probabilities::kept;
 
 /// Chooses a token per row of `logits` `[rows, width]`: the largest logit, or a sample; see [`Sampling`].
 ///
@@ -26,11 +26,8 @@ pub fn sample(
             best((0..width).map(|token| (token, f64::from(row[token]))))
         } else {
             let scaled = |token: usize| f64::from(row[token]) / f64::from(sampling.temperature);
-            let mut kept: Vec<usize> = (0..width).filter(|token| !row[*token].is_nan()).collect();
-            if let Some(filtered) = filtered(row, sampling) {
-                kept = filtered;
-                kept.sort_unstable();
-            }
+            let mut kept = kept(row, sampling);
+            kept.sort_unstable();
             best(kept.into_iter().map(|token| {
                 let words = token_words(sampling.seed, *position, token as u32 / 4);
                 (token, scaled(token) + gumbel(words[token % 4]))
@@ -51,46 +48,6 @@ fn best(values: impl Iterator<Item = (usize, f64)>) -> u32 {
     best.0 as u32
 }
 
-/// The tokens that min-p, top-k and top-p leave, most probable first; nothing when no filter is set.
-fn filtered(logits: &[f32], sampling: &Sampling) -> Option<Vec<usize>> {
-    if sampling.top_k == 0 && sampling.top_p >= 1.0 && sampling.min_p <= 0.0 {
-        return None;
-    }
-    let mut order: Vec<usize> = (0..logits.len()).filter(|t| !logits[*t].is_nan()).collect();
-    order.sort_by(|a, b| {
-        logits[*b]
-            .partial_cmp(&logits[*a])
-            .unwrap_or(Ordering::Equal)
-            .then(a.cmp(b))
-    });
-    let Some(largest) = order.first().map(|token| f64::from(logits[*token])) else {
-        return Some(order);
-    };
-    // Probabilities up to the same factor: that of the largest is 1.
-    let weight = |token: usize| {
-        ((f64::from(logits[token]) - largest) / f64::from(sampling.temperature)).exp()
-    };
-    if sampling.min_p > 0.0 {
-        order.retain(|token| weight(*token) >= f64::from(sampling.min_p));
-    }
-    if sampling.top_k > 0 {
-        order.truncate(sampling.top_k);
-    }
-    if sampling.top_p < 1.0 {
-        let mut ascending = order.clone();
-        ascending.sort_unstable();
-        let total: f64 = ascending.iter().map(|token| weight(*token)).sum();
-        let mut sum = 0.0;
-        let mut kept = 0;
-        while kept < order.len() && sum < f64::from(sampling.top_p) * total {
-            sum += weight(order[kept]);
-            kept += 1;
-        }
-        order.truncate(kept);
-    }
-    Some(order)
-}
-
 pub(crate) fn check(
     logits: &[f32],
     width: usize,
@@ -99,7 +56,7 @@ pub(crate) fn check(
     ids: &[u32],
 ) -> Result<()> {
     const OPERATION: &str = "sample";
-    sampling.check()?;
+    sampling.check(OPERATION)?;
     let rows = shape::rows(OPERATION, "logits", width, logits.len())?;
     shape::equal(OPERATION, "positions", rows, positions.len())?;
     shape::equal(OPERATION, "ids", rows, ids.len())

@@ -194,6 +194,14 @@ fn row_wise_operations_give_a_row_the_same_bits_among_any_others() {
         .unwrap();
         ids.into_iter().map(|id| id as f32).collect()
     });
+    for sampling in [sampling, Sampling::with_temperature(0.8, 0)] {
+        assert_rows_are_alone("probabilities", rows, width, |rows| {
+            let input = &input[..rows * width];
+            let mut output = vec![0.0; input.len()];
+            cpu::probabilities(input, width, &sampling, &mut output).unwrap();
+            output
+        });
+    }
 }
 
 /// Keys, values and queries of a chain of tokens.

@@ -2,6 +2,7 @@
 
 use super::exact::{self, odd_logits, random_tree};
 use super::inputs::{FLOATS, ROUNDINGS, bytes, random, rounded, share};
+use super::rules;
 use speculators_kernels::{
     Activation, EmbeddingTable, KvCache, Matrix, Result, RopeTable, Rounding, TreeMask, cpu,
     reference,
@@ -11,12 +12,19 @@ use speculators_kernels::{
 type Operation = (&'static str, fn() -> f64);
 
 /// The stem of each operation, and its comparison: the largest share used of the allowance.
-pub const OPERATIONS: [Operation; 13] = [
+pub const OPERATIONS: [Operation; 21] = [
     ("accept", exact::accept),
+    ("block_verify", rules::block_verify),
+    ("chain_reject", rules::chain_reject),
+    ("draw", rules::draw),
     ("embed", embed),
     ("kv_compact", exact::kv_compact),
     ("linear", linear),
     ("log_sum_exp", log_sum_exp),
+    ("lossy_thresholds", rules::lossy_thresholds),
+    ("lossy_typical", rules::lossy_typical),
+    ("penalize", rules::penalize),
+    ("probabilities", rules::probabilities),
     ("rms_norm", rms_norm),
     ("rope", rope),
     ("sample", exact::sample),
@@ -24,6 +32,7 @@ pub const OPERATIONS: [Operation; 13] = [
     ("top_k", exact::top_k),
     ("tree_attention", tree_attention),
     ("tree_finalize", exact::tree_finalize),
+    ("tree_residual", rules::tree_residual),
     ("tree_step", exact::tree_step),
 ];
 

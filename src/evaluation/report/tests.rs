@@ -1,4 +1,7 @@
+use serde_json::json;
+
 use super::*;
+use crate::decoding::{Drafting, DynamicTree};
 use crate::evaluation::StepFigures;
 
 fn step(proposed: usize, accepted: usize, emitted: usize) -> StepFigures {
@@ -32,6 +35,7 @@ fn acceptance_follows_the_definitions_of_vllm() {
         outcome("b", None, vec![step(3, 1, 2), step(3, 0, 1)]),
     ];
     let report = Report::fold(Setting::of_chain(3), &outcomes, None);
+    assert_eq!(report.counts.drafted_per_position, [4, 4, 4]);
     assert_eq!(report.counts.accepted_per_position, [3, 2, 2]);
     assert_eq!(
         (
@@ -50,6 +54,35 @@ fn acceptance_follows_the_definitions_of_vllm() {
     assert!((report.acceptance.mean_length - 2.75).abs() < 1e-12);
     assert!((report.acceptance.draft_rate - 7.0 / 12.0).abs() < 1e-12);
     assert!((report.latency.speedup - 2.0).abs() < 1e-12);
+}
+
+#[test]
+fn trees_are_counted_by_depth() {
+    let tree = |accepted| StepFigures {
+        proposed: vec![3, 2, 1],
+        accepted,
+        emitted: accepted + 1,
+        ..StepFigures::default()
+    };
+    let setting = Setting {
+        num_speculative_tokens: 6,
+        drafting: Drafting::DynamicTree(DynamicTree {
+            top_k: 3,
+            depth: 3,
+            budget: 6,
+        }),
+        ..Setting::of_chain(3)
+    };
+    let outcomes = [outcome("a", None, vec![tree(3), tree(0), tree(1)])];
+    let report = Report::fold(setting, &outcomes, None);
+    assert_eq!(report.counts.drafted, 18);
+    assert_eq!(report.counts.drafted_per_position, [9, 6, 3]);
+    assert_eq!(report.counts.accepted_per_position, [2, 1, 1]);
+    assert!((report.acceptance.mean_length - (1.0 + 4.0 / 3.0)).abs() < 1e-12);
+    let written = serde_json::to_value(&report.setting).unwrap();
+    let drafting = json!({"method": "dynamic_tree", "top_k": 3, "depth": 3, "budget": 6});
+    assert_eq!(written["drafting"], drafting);
+    assert_eq!(written["sampling"]["temperature"], json!(0.0));
 }
 
 #[test]

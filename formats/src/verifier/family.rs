@@ -6,7 +6,7 @@
 
 /// Channels per head where `head_dim` is absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HeadDim {
+pub(crate) enum HeadDim {
     /// Width over query heads.
     Parted,
     /// This many.
@@ -17,7 +17,7 @@ pub(super) enum HeadDim {
 
 /// Defaults of one family.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Family {
+pub(crate) struct Family {
     /// `model_type` of the decoder.
     pub name: &'static str,
     pub vocab_size: Option<usize>,

@@ -1,0 +1,3 @@
+//! Looks at the rows of accepted nodes.
+
+pub use crate::reference::lossy_typical;

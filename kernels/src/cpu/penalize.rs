@@ -1,0 +1,3 @@
+//! Touches the tokens of the text, not the vocabulary.
+
+pub use crate::reference::penalize;

@@ -1,0 +1,138 @@
+//! Drafting trees: the head runs once per level, over all nodes of the level that are to have children.
+
+use speculators_kernels::{DraftTree, VerifyTree, causal_bits, cpu};
+
+use super::drafter::Drafter;
+use super::static_tree::StaticTree;
+use super::strategy::DynamicTree;
+use crate::Result;
+
+impl Drafter<'_> {
+    /// Grows a dynamic tree of up to `depth` levels, at least 1, below `root`, the last of the tokens taken in.
+    pub(crate) fn grow(
+        &mut self,
+        root: u32,
+        tree: &DynamicTree,
+        depth: usize,
+    ) -> Result<VerifyTree> {
+        let width = tree.top_k.min(self.vocabulary());
+        let mut draft = DraftTree::new();
+        let (mut tokens, mut scores) = (Vec::new(), Vec::new());
+        self.keep_last();
+        self.rank(1, width, &mut tokens, &mut scores)?;
+        let mut parents = cpu::tree_step(&mut draft, &tokens, &scores)?;
+        // Positions of the nodes expanded so far: those of a level have the same.
+        let mut positions = Vec::new();
+        for level in 1..depth.min(tree.budget) {
+            let frontier = draft.frontier_tokens();
+            positions.resize(positions.len() + frontier.len(), self.position(level));
+            self.expand(&frontier, &parents, &positions, &draft.frontier_bits())?;
+            self.rank(frontier.len(), width, &mut tokens, &mut scores)?;
+            parents = cpu::tree_step(&mut draft, &tokens, &scores)?;
+        }
+        Ok(cpu::tree_finalize(&draft, root, tree.budget + 1)?)
+    }
+
+    /// Fills a static tree of up to `depth` levels below `root`, the last of the tokens taken in.
+    pub(crate) fn fill(
+        &mut self,
+        root: u32,
+        tree: &StaticTree,
+        depth: usize,
+    ) -> Result<VerifyTree> {
+        let nodes: Vec<(usize, usize)> = tree.nodes(depth).collect();
+        let mut tokens = vec![root];
+        let mut parents = vec![-1];
+        // Of each node, the slot behind the settled ones that it was given when it was expanded. The root has none.
+        let mut slots: Vec<Option<usize>> = vec![None; nodes.len() + 1];
+        let mut positions = Vec::new();
+        let (mut ranked, mut scores) = (Vec::new(), Vec::new());
+        // The nodes of the last pass.
+        let mut rows = vec![0];
+        self.keep_last();
+        for level in 1.. {
+            // The children of the nodes of the last pass stand behind those seen so far.
+            let seen = tokens.len();
+            let below = &nodes[seen - 1..];
+            let children = below.iter().take_while(|(parent, _)| *parent < seen);
+            let width = children
+                .clone()
+                .map(|(_, rank)| rank + 1)
+                .max()
+                .unwrap_or(0);
+            if width == 0 {
+                break;
+            }
+            self.rank(rows.len(), width, &mut ranked, &mut scores)?;
+            for (parent, rank) in children {
+                let row = rows.partition_point(|node| node < parent);
+                tokens.push(ranked[row * width + rank]);
+                parents.push(*parent as i32);
+            }
+            // Of them, those with children of their own are expanded.
+            let inner: Vec<usize> = (seen..tokens.len())
+                .filter(|node| nodes.iter().any(|(parent, _)| parent == node))
+                .collect();
+            if inner.is_empty() {
+                break;
+            }
+            let first = positions.len();
+            for (place, node) in inner.iter().enumerate() {
+                slots[*node] = Some(first + place);
+            }
+            positions.resize(first + inner.len(), self.position(level));
+            let words = positions.len().div_ceil(32);
+            let mut visible = vec![0; inner.len() * words];
+            for (row, node) in visible.chunks_exact_mut(words).zip(&inner) {
+                let mut next = Some(*node);
+                while let Some(slot) = next.and_then(|node| slots[node]) {
+                    row[slot / 32] |= 1 << (slot % 32);
+                    next = next.and_then(|node| usize::try_from(parents[node]).ok());
+                }
+            }
+            let inputs: Vec<u32> = inner.iter().map(|node| tokens[*node]).collect();
+            let sources: Vec<usize> = inner
+                .iter()
+                .map(|node| rows.partition_point(|row| (*row as i32) < parents[*node]))
+                .collect();
+            self.expand(&inputs, &sources, &positions, &visible)?;
+            rows = inner;
+        }
+        Ok(verify_tree(tokens, parents))
+    }
+}
+
+/// A chain below `root`.
+pub(crate) fn chain(root: u32, drafted: &[u32]) -> VerifyTree {
+    let nodes = drafted.len() + 1;
+    VerifyTree {
+        tokens: std::iter::once(root)
+            .chain(drafted.iter().copied())
+            .collect(),
+        parents: (-1..drafted.len() as i32).collect(),
+        depths: (0..nodes as u32).collect(),
+        words: nodes.div_ceil(32),
+        bits: causal_bits(nodes),
+    }
+}
+
+/// Derives depths and masks of a tree whose parents come before their children, -1 first for the root.
+fn verify_tree(tokens: Vec<u32>, parents: Vec<i32>) -> VerifyTree {
+    let (nodes, words) = (parents.len(), parents.len().div_ceil(32));
+    let mut depths = vec![0; nodes];
+    let mut bits = vec![0; nodes * words];
+    for node in 0..nodes {
+        if let Ok(parent) = usize::try_from(parents[node]) {
+            depths[node] = depths[parent] + 1;
+            bits.copy_within(parent * words..(parent + 1) * words, node * words);
+        }
+        bits[node * words + node / 32] |= 1 << (node % 32);
+    }
+    VerifyTree {
+        tokens,
+        parents,
+        depths,
+        words,
+        bits,
+    }
+}

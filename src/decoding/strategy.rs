@@ -1,0 +1,151 @@
+//! How to decode: what is drafted for a step, and how tokens are chosen.
+
+use serde::{Deserialize, Serialize};
+use speculators_formats::{Diagnostic, codes};
+use speculators_kernels::Sampling;
+
+use super::static_tree::StaticTree;
+use crate::Result;
+
+/// The longest path that can be drafted, in a chain as in a tree.
+pub const MAX_SPECULATIVE_TOKENS: usize = 63;
+/// The most draft tokens that a tree can have.
+pub const MAX_TREE_TOKENS: usize = 255;
+/// The most children that a node of a tree can have.
+pub const MAX_TREE_WIDTH: usize = 64;
+
+/// How drafts are made, and how tokens are chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Strategy {
+    /// What the head proposes for each step.
+    pub drafting: Drafting,
+    /// How the verifier chooses, and with it plain decoding.
+    pub sampling: Sampling,
+}
+
+impl Strategy {
+    /// The largest logit always, and a chain of `num_speculative_tokens` for each step.
+    #[must_use]
+    pub fn greedy_chain(num_speculative_tokens: usize) -> Strategy {
+        Strategy {
+            drafting: Drafting::Chain {
+                num_speculative_tokens,
+            },
+            sampling: Sampling::greedy(),
+        }
+    }
+}
+
+/// What the head proposes for each step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "method", rename_all = "snake_case")]
+pub enum Drafting {
+    /// The most likely token, the most likely one after it, and so on.
+    Chain {
+        /// Draft tokens per step.
+        num_speculative_tokens: usize,
+    },
+    /// A tree that grows where the head is surest.
+    DynamicTree(DynamicTree),
+    /// A tree of the same shape for each step.
+    StaticTree(StaticTree),
+}
+
+/// A tree that grows where the head is surest (EAGLE-2, arXiv 2406.16858): every level expands the `top_k` best nodes
+/// of the level before by their `top_k` likeliest tokens, and of all that was seen the `budget` best are verified. A
+/// node is as good as the product of the probabilities that the head gives the tokens on the path to it.
+///
+/// The default is the setting in which EAGLE-3 was published (60 tokens in a verifier pass, its root among them), so
+/// that acceptance lengths can be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DynamicTree {
+    /// Nodes that are expanded in each level, and children of each of them.
+    pub top_k: usize,
+    /// Levels: the longest path, in draft tokens. The head runs once for each.
+    pub depth: usize,
+    /// Draft tokens that are verified, at most.
+    pub budget: usize,
+}
+
+impl Default for DynamicTree {
+    fn default() -> DynamicTree {
+        DynamicTree {
+            top_k: 10,
+            depth: 8,
+            budget: 59,
+        }
+    }
+}
+
+impl Drafting {
+    /// The most draft tokens of a step.
+    #[must_use]
+    pub fn tokens(&self) -> usize {
+        match self {
+            Drafting::Chain {
+                num_speculative_tokens,
+            } => *num_speculative_tokens,
+            Drafting::DynamicTree(tree) => tree.budget.min(tree.candidates()),
+            Drafting::StaticTree(tree) => tree.paths().len(),
+        }
+    }
+
+    /// The most draft tokens of a step that can be accepted.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        match self {
+            Drafting::Chain {
+                num_speculative_tokens,
+            } => *num_speculative_tokens,
+            // A path takes one token of the budget per level.
+            Drafting::DynamicTree(tree) => tree.depth.min(tree.budget),
+            Drafting::StaticTree(tree) => tree.depth(),
+        }
+    }
+
+    /// That it can be run with a head that drafts among `vocabulary` tokens.
+    pub(crate) fn check(&self, vocabulary: usize) -> Result<()> {
+        let within = |what: &str, found: usize, most: usize| {
+            if (1..=most).contains(&found) {
+                return None;
+            }
+            let title = format!("{found} {what} asked for, 1 to {most} are possible");
+            Some(Diagnostic::error(codes::USAGE, title))
+        };
+        let problems: Vec<Diagnostic> = match self {
+            Drafting::Chain {
+                num_speculative_tokens,
+            } => {
+                let what = "draft tokens per step were";
+                within(what, *num_speculative_tokens, MAX_SPECULATIVE_TOKENS)
+                    .into_iter()
+                    .collect()
+            }
+            Drafting::DynamicTree(tree) => [
+                within("children per node were", tree.top_k, MAX_TREE_WIDTH),
+                within("levels were", tree.depth, MAX_SPECULATIVE_TOKENS),
+                within("draft tokens per tree were", tree.budget, MAX_TREE_TOKENS),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            // The rest was looked at when it was made.
+            Drafting::StaticTree(tree) => {
+                let what = "children per node were";
+                within(what, tree.width(), vocabulary).into_iter().collect()
+            }
+        };
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems.into())
+        }
+    }
+}
+
+impl DynamicTree {
+    /// Nodes that are looked at while the tree grows.
+    fn candidates(&self) -> usize {
+        self.top_k + self.depth.saturating_sub(1) * self.top_k * self.top_k
+    }
+}

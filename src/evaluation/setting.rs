@@ -1,0 +1,91 @@
+//! What was run, as the evaluation report says it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::decoding::{Drafting, Sampling};
+
+/// What was run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Setting {
+    /// The verifier, as named by the user.
+    pub verifier: String,
+    /// The speculator, as named by the user.
+    pub speculator: String,
+    /// The layout the speculator was recognized in.
+    pub layout: String,
+    /// Draft tokens proposed per step; of a tree, the most.
+    pub num_speculative_tokens: usize,
+    /// What is proposed in each step.
+    pub drafting: Drafting,
+    /// How tokens are chosen.
+    pub sampling: SamplingSetting,
+    /// Output limit per request, in tokens.
+    pub max_new_tokens: usize,
+    /// Dtype that activations are rounded to.
+    pub dtype: String,
+    /// Instruction set of the kernels.
+    pub instruction_set: String,
+    /// Worker threads.
+    pub threads: usize,
+}
+
+impl Setting {
+    /// The most draft tokens that a step can accept.
+    #[must_use]
+    pub fn positions(&self) -> usize {
+        self.drafting.depth()
+    }
+
+    /// Of a greedy run with a chain.
+    #[cfg(test)]
+    pub(crate) fn of_chain(num_speculative_tokens: usize) -> Setting {
+        Setting {
+            verifier: String::new(),
+            speculator: String::new(),
+            layout: String::new(),
+            num_speculative_tokens,
+            drafting: Drafting::Chain {
+                num_speculative_tokens,
+            },
+            sampling: Sampling::greedy().into(),
+            max_new_tokens: 8,
+            dtype: String::new(),
+            instruction_set: String::new(),
+            threads: 1,
+        }
+    }
+}
+
+/// How tokens are chosen, in the terms of serving engines.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SamplingSetting {
+    /// 0 is greedy, and then nothing else plays a part.
+    pub temperature: f32,
+    /// Only the most probable tokens; 0 is all.
+    pub top_k: usize,
+    /// Only the most probable tokens that add up to this; 1 is all.
+    pub top_p: f32,
+    /// Only tokens this probable relative to the most probable one; 0 is all.
+    pub min_p: f32,
+    /// What the noise of the run depends on.
+    pub seed: u64,
+}
+
+impl From<Sampling> for SamplingSetting {
+    fn from(sampling: Sampling) -> SamplingSetting {
+        let Sampling {
+            temperature,
+            top_k,
+            top_p,
+            min_p,
+            seed,
+        } = sampling;
+        SamplingSetting {
+            temperature,
+            top_k,
+            top_p,
+            min_p,
+            seed,
+        }
+    }
+}
