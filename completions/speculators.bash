@@ -317,7 +317,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__eval)
-            opts="-q -v -h --demo --verifier --speculator --prompts --num-speculative-tokens --max-new-tokens --limit --threads --format --outputs --force --compare --quiet --verbose --color --no-progress --offline --help"
+            opts="-q -v -h --demo --verifier --speculator --prompts --num-speculative-tokens --tree --tree-top-k --tree-depth --tree-budget --temperature --top-k --top-p --min-p --seed --max-new-tokens --limit --threads --format --outputs --force --compare --quiet --verbose --color --no-progress --offline --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -336,6 +336,42 @@ _speculators() {
                     return 0
                     ;;
                 --num-speculative-tokens)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tree)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tree-top-k)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tree-depth)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tree-budget)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --temperature)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --top-k)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --top-p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --min-p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --seed)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -261,7 +261,16 @@ complete -c speculators -n "__fish_speculators_using_subcommand diff" -s h -l he
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -l verifier -d 'Directory of the verifier: config, safetensors, tokenizer' -r -F
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -l speculator -d 'Directory of the head, in any layout that `inspect` recognizes' -r -F
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -l prompts -d 'Prompts, one JSON object a line' -r -F
-complete -c speculators -n "__fish_speculators_using_subcommand eval" -l num-speculative-tokens -d 'Draft tokens per step [default: what the checkpoint asks for]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l num-speculative-tokens -d 'Draft tokens per step, in a chain [default: what the checkpoint asks for]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l tree -d 'Draft a tree instead of a chain: `dynamic` (EAGLE-2), or a file with a list of paths of child ranks' -r
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l tree-top-k -d 'Nodes expanded per level of a dynamic tree, and children of each [default: 10, as EAGLE-3 was published]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l tree-depth -d 'Levels of a dynamic tree [default: 8]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l tree-budget -d 'Draft tokens of a dynamic tree that are verified, its root not counted [default: 59]' -r
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l temperature -d 'Sample at this temperature; 0 takes the most likely token' -r
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l top-k -d 'Sample among the most likely tokens only; 0 is all' -r
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l top-p -d 'Sample among the most likely tokens whose probabilities add up to this' -r
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l min-p -d 'Sample among tokens at least this probable relative to the most likely one' -r
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l seed -d 'Choose the noise of sampling [default: 0]' -r
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -l max-new-tokens -d 'Output limit per request, in tokens [default: 256; 64 in the demonstration]' -r
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -l limit -d 'Take only the first prompts' -r
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -l threads -d 'Worker threads [default: one per core]' -r
