@@ -317,7 +317,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__eval)
-            opts="-q -v -h --demo --verifier --speculator --prompts --num-speculative-tokens --tree --tree-top-k --tree-depth --tree-budget --temperature --top-k --top-p --min-p --seed --max-new-tokens --limit --threads --format --outputs --force --compare --quiet --verbose --color --no-progress --offline --help"
+            opts="-q -v -h --demo --verifier --speculator --prompts --num-speculative-tokens --tree --tree-top-k --tree-depth --tree-budget --temperature --top-k --top-p --min-p --seed --max-new-tokens --limit --threads --format --outputs --force --compare --records --from-records --metrics --fail-under --against --quiet --verbose --color --no-progress --offline --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -396,6 +396,26 @@ _speculators() {
                     return 0
                     ;;
                 --compare)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --records)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from-records)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --metrics)
+                    COMPREPLY=($(compgen -W "all short" -- "${cur}"))
+                    return 0
+                    ;;
+                --fail-under)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --against)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

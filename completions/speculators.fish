@@ -278,11 +278,17 @@ complete -c speculators -n "__fish_speculators_using_subcommand eval" -l format 
 json\t'For programs'"
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -l outputs -d 'Write ids, text and accepted tokens per step of each request' -r -F
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -l compare -d 'Compare with another engine\'s outputs (`id`, `output_token_ids` a line) and show where logits tie' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l records -d 'Write one line per verification step while it runs; a crash loses no more than the line being written' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l from-records -d 'Run nothing: report on what `--records` wrote' -r -F
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l metrics -d 'Which metrics the text report lists; the JSON report has all' -r -f -a "all\t'Every one, with all that the field calls acceptance length'
+short\t'The few that are looked at first'"
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l fail-under -d 'End with 1 if a metric is less than this; may be given several times' -r
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l against -d 'Show differences from an earlier run\'s records, paired by request, with intervals' -r -F
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -l color -d 'When to use colors' -r -f -a "auto\t'Where the stream is a terminal and the environment does not object'
 always\t'Everywhere'
 never\t'Nowhere'"
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -l demo -d 'Evaluate the head that comes with this program; nothing else is needed'
-complete -c speculators -n "__fish_speculators_using_subcommand eval" -l force -d 'Replace the outputs file if it exists'
+complete -c speculators -n "__fish_speculators_using_subcommand eval" -l force -d 'Replace the outputs and records files if they exist'
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -s q -l quiet -d 'Say less; twice silences warnings too'
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -s v -l verbose -d 'Say more'
 complete -c speculators -n "__fish_speculators_using_subcommand eval" -l no-progress -d 'Draw no progress bars'
