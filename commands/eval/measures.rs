@@ -5,11 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use comfy_table::CellAlignment;
-use fs_err::{File, OpenOptions};
-use speculators::evaluation::{
-    Event, Gate, GateFailure, Interval, Paired, Records, RecordsWriter, Report, Setting,
-    read_records,
-};
+use speculators::evaluation::{Gate, GateFailure, Interval, Paired, Records, Report, read_records};
 use speculators_formats::{Diagnostic, Place, codes};
 
 use crate::failure::Failure;
@@ -66,16 +62,6 @@ impl MeasureArguments {
         }
     }
 
-    /// The file of records, where one is wanted.
-    pub fn records(&self, setting: &Setting, force: bool) -> Option<RecordsFile> {
-        self.records.as_ref().map(|path| RecordsFile {
-            path: path.clone(),
-            force,
-            setting: setting.clone(),
-            writer: None,
-        })
-    }
-
     /// The gates that a report does not pass, if there are any gates.
     pub fn failed_gates(&self, report: &Report) -> Option<Vec<GateFailure>> {
         let failed = self.fail_under.iter();
@@ -102,66 +88,10 @@ pub fn read(path: &Path, session: &Session) -> Result<Records, Failure> {
     Ok(records)
 }
 
-/// The file of records. It bears its name from the start, since its use is to outlive a crash; and it starts with the
-/// first step, so that a run that comes to nothing leaves nothing.
-pub struct RecordsFile {
-    path: PathBuf,
-    force: bool,
-    setting: Setting,
-    writer: Option<RecordsWriter<File>>,
-}
-
-impl RecordsFile {
-    /// Writes what came of a step or a request.
-    pub fn event(&mut self, event: &Event<'_>) -> speculators::Result<()> {
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            none => {
-                let file = create(&self.path, self.force)?;
-                let writer = RecordsWriter::begin(file, &self.setting);
-                none.insert(writer.map_err(|error| unwritable(&self.path, &error))?)
-            }
-        };
-        writer
-            .event(event)
-            .map_err(|error| unwritable(&self.path, &error).into())
-    }
-
-    /// Says what is left of a run that was stopped; false if nothing is.
-    pub fn tell_what_is_left(&self, session: &Session) -> bool {
-        let path = self.path.display();
-        if self.writer.is_some() {
-            session.say(&format!("interrupted; {path} holds the records up to here"));
-        }
-        self.writer.is_some()
-    }
-}
-
-fn create(path: &Path, force: bool) -> Result<File, Diagnostic> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(force).truncate(force);
-    options
-        .create_new(!force)
-        .open(path)
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => exists(path),
-            _ => unwritable(path, &error),
-        })
-}
-
 fn exists(path: &Path) -> Diagnostic {
     Diagnostic::error(codes::OUTPUT_EXISTS, "the records file exists already")
         .at(Place::file(path))
         .help("pass `--force` to replace it, or name another file")
-}
-
-fn unwritable(path: &Path, error: &io::Error) -> Diagnostic {
-    Diagnostic::error(
-        codes::OUTPUT_UNWRITABLE,
-        "the records file cannot be written",
-    )
-    .at(Place::file(path))
-    .note(error.to_string())
 }
 
 /// The metrics of a run, each with its definition.

@@ -52,6 +52,18 @@ impl<W: Write> RecordsWriter<W> {
         Ok(writer)
     }
 
+    /// Goes on with a file that has that line already.
+    #[must_use]
+    pub fn go_on(output: W) -> RecordsWriter<W> {
+        RecordsWriter { output }
+    }
+
+    /// Where the lines go.
+    #[must_use]
+    pub fn into_output(self) -> W {
+        self.output
+    }
+
     /// Writes what came of a step or of a request.
     ///
     /// # Errors
@@ -86,7 +98,7 @@ impl<W: Write> RecordsWriter<W> {
 pub struct Records {
     /// What was run.
     pub setting: Setting,
-    /// The complete requests, in the order in which they were completed.
+    /// The complete requests, in the order of their prompts in the prompts file.
     pub requests: Vec<RequestFigures>,
     /// Requests of which there are steps but no end: the run was stopped in them. They count nowhere.
     pub unfinished: Vec<String>,
@@ -117,7 +129,7 @@ fn parse_records(path: &Path, text: &str) -> Result<Records> {
     let mut steps: BTreeMap<String, Vec<StepFigures>> = BTreeMap::new();
     for (index, line) in text.split_inclusive('\n').enumerate() {
         let trouble = |title: &str, column: usize| {
-            Diagnostic::error(codes::PROMPT_MALFORMED, title).at(Place::text(
+            Diagnostic::error(codes::RECORDS_MALFORMED, title).at(Place::text(
                 path,
                 index + 1,
                 column,
@@ -144,10 +156,13 @@ fn parse_records(path: &Path, text: &str) -> Result<Records> {
             Err(_) if !line.ends_with('\n') => torn = true,
             Err(error) => found.push(
                 trouble("the line is no record of a run", error.column().max(1))
-                    .note(error.to_string()),
+                    .note(error.to_string())
+                    .note(format!("this program reads `{RECORDS_SCHEMA}`")),
             ),
         }
     }
+    // Stable, so that the order of completion stays where a file does not know better.
+    requests.sort_by_key(|request| request.place);
     match begun {
         Some(setting) if found.is_empty() => Ok(Records {
             setting,
@@ -156,7 +171,7 @@ fn parse_records(path: &Path, text: &str) -> Result<Records> {
             torn,
         }),
         None if found.is_empty() => Err(Diagnostic::error(
-            codes::PROMPT_MALFORMED,
+            codes::RECORDS_MALFORMED,
             "the file holds no records",
         )
         .at(Place::file(path))
