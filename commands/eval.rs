@@ -19,6 +19,7 @@ use crate::output::OutputFile;
 use crate::session::Session;
 
 mod bar;
+mod export;
 mod gathering;
 mod measures;
 mod records_file;
@@ -58,7 +59,9 @@ Examples:
   speculators eval --verifier V --speculator S --prompts P.jsonl --compare vllm.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --records new.jsonl --against old.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --fail-under mean_length=2.5
-  speculators eval --from-records new.jsonl --against old.jsonl --metrics all")]
+  speculators eval --from-records new.jsonl --against old.jsonl --metrics all
+  speculators eval --verifier V --speculator S --prompts P.jsonl --records R.jsonl --resume
+  speculators eval --verifier V --speculator S --prompts P.jsonl --shuffle --limit 200 --concurrency 8")]
 pub struct EvalArguments {
     /// Evaluate the head that comes with this program; nothing else is needed
     #[arg(long, conflicts_with_all = ["verifier", "speculator", "prompts"])]
@@ -134,8 +137,9 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         .transpose()?;
     let measure = &arguments.measure;
     let earlier = measure.earlier(session)?;
-    measure.check_records(arguments.force || arguments.runs.resume)?;
-    let records_path = measure.records.as_deref();
+    measure.check_records(arguments.force, arguments.runs.resume)?;
+    let records_path = measure.lines_path();
+    let records_path = records_path.as_deref();
     let unfinished = arguments.runs.earlier(records_path, session)?;
     let input = Input::gather(&arguments, session)?;
 
@@ -238,6 +242,9 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         ..
     } = gathering;
 
+    if let Some(path) = &measure.records {
+        export::replace_lines(path, arguments.force, &setting, &requests, session)?;
+    }
     let comparison = outcomes
         .zip(references)
         .map(|(outcomes, references)| Comparison::make(&verifier, &outcomes, &references))
@@ -258,6 +265,9 @@ fn fold_again(arguments: &EvalArguments, path: &Path, session: &Session) -> Outc
         setting.positions(),
         setting.concurrency,
     )?;
+    if let Some(copy) = &arguments.measure.records {
+        export::write(copy, arguments.force, &records)?;
+    }
     let requests = &records.requests;
     let mut report = Report::fold(records.setting, requests, None);
     report.against = earlier.map(|earlier| Paired::make(&report.setting, requests, &earlier));

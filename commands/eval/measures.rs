@@ -8,6 +8,7 @@ use comfy_table::CellAlignment;
 use speculators::evaluation::{Gate, GateFailure, Interval, Paired, Records, Report, read_records};
 use speculators_formats::{Diagnostic, Place, codes};
 
+use super::export;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::tables;
@@ -16,11 +17,14 @@ use crate::tables;
 #[derive(Args, Debug)]
 pub struct MeasureArguments {
     /// Write one line per verification step while it runs; a crash loses no more than the line being written
-    #[arg(long, value_name = "FILE.jsonl")]
+    ///
+    /// With a name that ends with `.parquet` a table is written at the end; until then the lines stand in a file of
+    /// the same name with `.jsonl`.
+    #[arg(long, value_name = "FILE.jsonl|FILE.parquet")]
     pub records: Option<PathBuf>,
-    /// Run nothing: report on what `--records` wrote
-    #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["demo", "verifier", "speculator", "prompts",
-        "num_speculative_tokens", "tree", "temperature", "max_new_tokens", "limit", "threads", "outputs", "records", "force", "compare"])]
+    /// Run nothing: report on what `--records` wrote; with `--records` as well, write it in the other form
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["demo", "verifier", "speculator", "prompts",
+        "num_speculative_tokens", "tree", "temperature", "max_new_tokens", "limit", "threads", "outputs", "compare", "resume", "shuffle", "concurrency"])]
     pub from_records: Option<PathBuf>,
     /// Which metrics the text report lists; the JSON report has all
     #[arg(long, value_enum, value_name = "WHICH", default_value_t = Metrics::Short)]
@@ -52,12 +56,19 @@ impl MeasureArguments {
         path.map(|path| read(path, session)).transpose()
     }
 
-    /// Looks whether records may be written where they are to be, before the work.
-    pub fn check_records(&self, force: bool) -> Result<(), Failure> {
-        match &self.records {
-            Some(path) if !force && fs_err::symlink_metadata(path).is_ok() => {
-                Err(exists(path).into())
-            }
+    /// Where records go while the run lasts.
+    pub fn lines_path(&self) -> Option<PathBuf> {
+        self.records.as_deref().map(export::lines_of)
+    }
+
+    /// Looks whether records may be written where they are to be, before the work. Lines that are gone on with may be
+    /// there.
+    pub fn check_records(&self, force: bool, resume: bool) -> Result<(), Failure> {
+        let lines = self.lines_path().filter(|_| !resume);
+        let table = self.records.as_ref().filter(|path| export::is_table(path));
+        let is_there = |path: &&PathBuf| fs_err::symlink_metadata(path.as_path()).is_ok();
+        match lines.iter().chain(table).find(is_there) {
+            Some(path) if !force => Err(exists(path).into()),
             _ => Ok(()),
         }
     }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use fs_err::{File, OpenOptions};
 use speculators::evaluation::{Event, RecordsWriter, Resumption, Setting, copy_kept};
-use speculators_formats::{Diagnostic, Place, codes};
+use speculators_formats::Diagnostic;
 
+use super::export::unwritable;
 use crate::output::OutputFile;
 use crate::session::Session;
 
@@ -101,13 +102,4 @@ fn begin(
     writer.into_output().finish()?;
     let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
     Ok(RecordsWriter::go_on(file))
-}
-
-fn unwritable(path: &Path, error: &io::Error) -> Diagnostic {
-    Diagnostic::error(
-        codes::OUTPUT_UNWRITABLE,
-        "the records file cannot be written",
-    )
-    .at(Place::file(path))
-    .note(error.to_string())
 }

@@ -16,6 +16,7 @@ mod resumption;
 mod rule;
 mod run;
 mod setting;
+mod table;
 mod tally;
 mod turns;
 
@@ -33,4 +34,5 @@ pub use request::{RequestFigures, StepFigures};
 pub use resumption::{Resumption, copy_kept};
 pub use run::{Evaluation, Options};
 pub use setting::{SamplingSetting, Setting};
+pub use table::write_table;
 pub use turns::places;
