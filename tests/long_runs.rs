@@ -369,7 +369,7 @@ fn a_table_holds_what_lines_hold() {
     assert_eq!(trouble(&run(&resume, &table))["code"], "S108");
 
     // A run to a table that was stopped has left lines, with which it is gone on.
-    let stopped = path("stopped.jsonl");
+    let stopped = path("stopped.parquet.jsonl");
     let text = fs::read(&lines).unwrap();
     fs::write(&stopped, &text[..text.len() / 2]).unwrap();
     let resumed = answer(&run(&resume, &path("stopped.parquet")));

@@ -16,13 +16,13 @@ pub fn is_table(path: &Path) -> bool {
 }
 
 /// Where lines go while a run lasts. A table is only readable once it is complete, so that a crash would leave nothing
-/// of it.
+/// of it. The name is one that nothing else bears, since `--force` replaces what does.
 pub fn lines_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
     if is_table(path) {
-        path.with_extension("jsonl")
-    } else {
-        path.to_path_buf()
+        name.push(".jsonl");
     }
+    name.into()
 }
 
 /// Puts the table in place of the lines, where a table was asked for.

@@ -18,8 +18,8 @@ use crate::tables;
 pub struct MeasureArguments {
     /// Write one line per verification step while it runs; a crash loses no more than the line being written
     ///
-    /// With a name that ends with `.parquet` a table is written at the end; until then the lines stand in a file of
-    /// the same name with `.jsonl`.
+    /// With a name that ends with `.parquet` a table is written at the end; until then the lines stand in
+    /// `FILE.parquet.jsonl`.
     #[arg(long, value_name = "FILE.jsonl|FILE.parquet")]
     pub records: Option<PathBuf>,
     /// Run nothing: report on what `--records` wrote; with `--records` as well, write it in the other form

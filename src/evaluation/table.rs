@@ -39,6 +39,17 @@ message records {
   OPTIONAL GROUP proposed (LIST) { REPEATED GROUP list { REQUIRED INT64 element; } }
   OPTIONAL INT64 accepted;
   OPTIONAL INT64 emitted;
+  OPTIONAL GROUP path (LIST) {
+    REPEATED GROUP list {
+      REQUIRED GROUP element {
+        OPTIONAL INT64 rank;
+        REQUIRED FLOAT p;
+        REQUIRED FLOAT q;
+        REQUIRED FLOAT top_q;
+        REQUIRED FLOAT overlap;
+      }
+    }
+  }
   OPTIONAL DOUBLE draft_us;
   OPTIONAL DOUBLE verify_us;
   OPTIONAL DOUBLE other_us;
@@ -140,8 +151,8 @@ impl<'a> Cells<'a> {
     }
 
     fn write(&self, writer: &mut ColumnWriter<'_>) -> std::result::Result<(), ParquetError> {
-        let levels = (Some(&self.definition[..]), Some(&self.repetition[..]));
-        let (definition, repetition) = levels;
+        let definition = Some(&self.definition[..]);
+        let repetition = Some(&self.repetition[..]);
         match writer {
             ColumnWriter::ByteArrayColumnWriter(writer) => {
                 let values = self.each(Value::as_str)?;
@@ -219,6 +230,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::decoding::DepthRecord;
     use crate::evaluation::{RequestFigures, Setting, StepFigures, read_records};
 
     fn step(proposed: usize) -> StepFigures {
@@ -229,6 +241,15 @@ mod tests {
             emitted: 1,
             draft: Duration::from_nanos(1_234_567),
             verify: Duration::from_nanos(1),
+            path: (0..proposed)
+                .map(|depth| DepthRecord {
+                    rank: (depth != 1).then_some(depth),
+                    p: 0.93,
+                    q: 1e-7,
+                    top_q: 0.1,
+                    overlap: 1.0 / 3.0,
+                })
+                .collect(),
             ..StepFigures::default()
         }
     }
