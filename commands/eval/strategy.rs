@@ -72,19 +72,21 @@ pub struct StrategyArguments {
     /// `thresholds=SINGLE,ACCUMULATED` are SGLang's.
     #[arg(long, value_name = "RULE", requires = "temperature", conflicts_with = "verification", value_parser = lossy)]
     lossy: Option<Verification>,
-    /// Choose the noise of sampling [default: 0]
-    #[arg(long, value_name = "SEED", requires = "temperature")]
+    /// Choose the noise of sampling, and the order of `--shuffle` [default: 0]
+    #[arg(long, value_name = "SEED", requires = "seeded")]
     seed: Option<u64>,
 }
 
 impl StrategyArguments {
-    /// What was asked for; `speculative_tokens` is the length of the chain otherwise.
+    /// What was asked for; `speculative_tokens` is the length of the chain otherwise. With `shuffle` the seed has a use
+    /// even without sampling.
     pub fn resolve(
         &self,
         speculative_tokens: usize,
+        shuffle: bool,
         session: &Session,
     ) -> Result<Strategy, Failure> {
-        let sampling = self.sampling(session);
+        let sampling = self.sampling(shuffle, session);
         Ok(Strategy {
             drafting: self.drafting(speculative_tokens)?,
             sampling,
@@ -129,6 +131,7 @@ impl StrategyArguments {
         }
     }
 
+<<<<<<< HEAD
     fn verification(&self, sampling: &Sampling, session: &Session) -> Verification {
         let rule = match self.verification {
             None | Some(Rule::Match) => Verification::Match,
@@ -143,18 +146,26 @@ impl StrategyArguments {
     }
 
     fn sampling(&self, session: &Session) -> Sampling {
+=======
+    /// What randomness is drawn by.
+    pub fn seed(&self) -> u64 {
+        self.seed.unwrap_or(0)
+    }
+
+    fn sampling(&self, shuffle: bool, session: &Session) -> Sampling {
+>>>>>>> wt-runs
         let sampling = Sampling {
             temperature: self.temperature,
             top_k: self.top_k.unwrap_or(0),
             top_p: self.top_p.unwrap_or(1.0),
             min_p: self.min_p.unwrap_or(0.0),
-            seed: self.seed.unwrap_or(0),
+            seed: self.seed(),
         };
         let filters = [
             ("--top-k", self.top_k.is_some()),
             ("--top-p", self.top_p.is_some()),
             ("--min-p", self.min_p.is_some()),
-            ("--seed", self.seed.is_some()),
+            ("--seed", self.seed.is_some() && !shuffle),
         ];
         if sampling.is_greedy() {
             for (name, _) in filters.iter().filter(|(_, given)| *given) {

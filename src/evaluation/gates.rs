@@ -53,8 +53,9 @@ impl Gate {
     /// Looks for names that runs with so many draft tokens in a row have no metric for, before anything runs.
     ///
     /// # Errors
-    /// A diagnostic for each such name, and for each metric where less is better.
-    pub fn check(gates: &[Gate], positions: usize) -> Result<()> {
+    /// A diagnostic for each such name, for each metric where less is better, and for each one made of times where
+    /// `concurrency` requests at a time leave none to measure.
+    pub fn check(gates: &[Gate], positions: usize, concurrency: usize) -> Result<()> {
         let metrics = Metric::all(positions);
         let mut found = Vec::new();
         for Gate { metric: name, .. } in gates {
@@ -67,6 +68,14 @@ impl Gate {
                     )
                     .note(format!("it is {}", metric.definition))
                     .help("guard `tokens_per_second` or `speedup` instead"),
+                ),
+                Some(metric) if metric.timed && concurrency != 1 => found.push(
+                    Diagnostic::error(
+                        codes::USAGE,
+                        format!("`{name}` is not measured with {concurrency} requests in flight"),
+                    )
+                    .note("requests that run at the same time wait for each other")
+                    .help("leave out `--concurrency`, or the gate"),
                 ),
                 Some(_) => {}
             }
@@ -140,7 +149,7 @@ mod tests {
     use super::*;
 
     fn trouble(gate: &str) -> Diagnostic {
-        match Gate::check(&[Gate::parse(gate).unwrap()], 3) {
+        match Gate::check(&[Gate::parse(gate).unwrap()], 3, 1) {
             Err(crate::Error::Diagnostics(mut found)) => found.remove(0),
             other => panic!("{gate}: {other:?}"),
         }
@@ -176,7 +185,7 @@ mod tests {
         );
         let known = ["mean_length=2.5", "per_position.2=0.1", "conditional.0=1"];
         let known = known.map(|gate| Gate::parse(gate).unwrap());
-        assert!(Gate::check(&known, 3).is_ok());
+        assert!(Gate::check(&known, 3, 1).is_ok());
     }
 
     #[test]
