@@ -229,7 +229,7 @@ impl Hub {
                 }
             }
             Placing::Folder(folder) => {
-                if folder.holds(&file.path, &etag, file.size)? {
+                if folder.holds(watch, &file.path, &etag, file.size)? {
                     State::Present
                 } else {
                     begun(&folder.part(&file.path, &etag), file.size)
