@@ -18,7 +18,7 @@ mod file;
 pub mod gguf;
 pub mod head;
 pub mod header;
-mod index;
+pub mod index;
 pub mod init;
 pub mod inspect;
 mod json;
