@@ -12,6 +12,7 @@ pub mod decision;
 pub mod diagnostic;
 pub mod diff;
 pub mod digest;
+mod dtype;
 pub mod eagle;
 pub mod expected;
 mod file;
