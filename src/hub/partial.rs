@@ -13,9 +13,9 @@ use speculators_formats::verifier::tensors::Located;
 use speculators_formats::{Diagnostic, Place, codes};
 
 use super::cache::Cache;
+use super::disk::room;
 use super::environment::Environment;
 use super::listing::{Listing, RemoteFile};
-use super::pull::room;
 use super::repository::{Repository, RepositoryId};
 use super::select::Selection;
 use super::transfer::{Source, unwritable};
