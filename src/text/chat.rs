@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
-use minijinja::{Environment, ErrorKind, Value as Template};
+use minijinja::{Environment, Value as Template};
 use serde_json::{Map, Value};
 use speculators_formats::{ConfigFile, Diagnostic, Place, codes};
 
 use crate::Result;
 use crate::text::Message;
+
+mod json;
+mod python;
 
 const NAME: &str = "chat_template";
 
@@ -63,19 +66,9 @@ impl ChatTemplate {
         environment.set_syntax(syntax.map_err(|error| {
             template_diagnostic(&path, "the template syntax is refused", &error)
         })?);
+        python::teach(&mut environment);
         environment
-            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function(
-            "raise_exception",
-            |message: String| -> std::result::Result<Template, minijinja::Error> {
-                Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
-            },
-        );
-        environment.add_function("strftime_now", |format: String| {
-            jiff::Zoned::now().strftime(&format).to_string()
-        });
-        environment
-            .add_template_owned(NAME, source)
+            .add_template_owned(NAME, python::without_generation(&source))
             .map_err(|error| {
                 template_diagnostic(&path, "the chat template is not valid Jinja", &error)
             })?;
@@ -99,6 +92,10 @@ impl ChatTemplate {
         extra: &Map<String, Value>,
     ) -> Result<String> {
         let mut context = self.special_tokens.clone();
+        // transformers always passes both, and templates ask whether they are none.
+        for name in ["tools", "documents"] {
+            context.insert(name.into(), Value::Null);
+        }
         context.extend(extra.clone());
         context.insert(
             "messages".into(),
@@ -222,5 +219,42 @@ mod tests {
             .unwrap()
             .clone();
         assert_eq!(template.render(&[], None, false, &extra).unwrap(), "think");
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Case {
+        name: String,
+        template: String,
+        messages: Vec<Message>,
+        tools: Option<Value>,
+        #[serde(default)]
+        add_generation_prompt: bool,
+        #[serde(default)]
+        variables: Map<String, Value>,
+        rendered: Option<String>,
+    }
+
+    /// `tests/interop/chat_templates.py` writes the cases and what transformers makes of them.
+    #[test]
+    fn templates_render_as_in_transformers() {
+        let mut different = Vec::new();
+        for line in include_str!("chat/dialect.jsonl").lines() {
+            let case: Case = serde_json::from_str(line).unwrap();
+            let ours = ChatTemplate::compile("template".into(), case.template, Map::new())
+                .and_then(|template| {
+                    template.render(
+                        &case.messages,
+                        case.tools.as_ref(),
+                        case.add_generation_prompt,
+                        &case.variables,
+                    )
+                });
+            match (&ours, &case.rendered) {
+                (Ok(ours), Some(theirs)) if ours == theirs => (),
+                (Err(_), None) => (),
+                (ours, theirs) => different.push(format!("{}:\n  ours   {ours:?}\n  theirs {theirs:?}", case.name)),
+            }
+        }
+        assert!(different.is_empty(), "{} differ\n{}", different.len(), different.join("\n"));
     }
 }
