@@ -11,7 +11,7 @@ use speculators::evaluation::{
     read_references,
 };
 use speculators::models::{DraftHead, Verifier};
-use speculators::text::{Prompt, PromptBody, TextModel, parse_prompts, read_prompts};
+use speculators::text::{PromptBody, PromptOptions, PromptSet, TextModel};
 use speculators_formats::{Decision, Diagnostic, Head, Place, ReadOptions, VerifierConfig, codes};
 
 use crate::arguments::Format;
@@ -22,10 +22,12 @@ use crate::progress;
 use crate::session::Session;
 
 mod measures;
+mod prompts;
 mod strategy;
 mod text;
 
 use measures::MeasureArguments;
+use prompts::PromptArguments;
 use strategy::StrategyArguments;
 
 /// Output limit of the demonstration, which is to answer in seconds.
@@ -39,12 +41,15 @@ const DEMO_NEW_TOKENS: usize = 64;
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("written").args(["outputs", "records"]).multiple(true))]
 #[command(after_long_help = "\
-Prompts are JSON objects, one a line, with one of `prompt`, `messages`, `turns`,
-`conversations` (ShareGPT) or `prompt_token_ids`, and optionally `id` and `category`.
+Prompts are JSON objects, one a line or in a list, with one of `prompt`, `messages`, `turns`,
+`conversations` (ShareGPT) or `prompt_token_ids`, and optionally `id` and `category`; a `.txt`
+file has a prompt on each line. Published benchmarks are read as they are: see docs/prompts.md.
 
 Examples:
   speculators eval --demo
   speculators eval --verifier Llama-3.1-8B-Instruct --speculator converted --prompts mt_bench.jsonl
+  speculators eval --verifier Qwen3-8B --speculator converted --prompts builtin --thinking off
+  speculators eval --verifier V --speculator S --prompts qa.jsonl --prompts rag.jsonl --as-chat
   speculators eval --verifier V --speculator S --prompts P.jsonl --format json --outputs outputs.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --tree dynamic --tree-budget 16
   speculators eval --verifier V --speculator S --prompts P.jsonl --tree mc_sim_7b_63.json
@@ -63,9 +68,9 @@ pub struct EvalArguments {
     /// Directory of the head, in any layout that `inspect` recognizes
     #[arg(long, value_name = "DIR", required_unless_present_any = ["demo", "from_records"])]
     pub speculator: Option<PathBuf>,
-    /// Prompts, one JSON object a line
-    #[arg(long, value_name = "FILE.jsonl", required_unless_present_any = ["demo", "from_records"])]
-    pub prompts: Option<PathBuf>,
+    /// What to ask.
+    #[command(flatten)]
+    pub prompting: PromptArguments,
     /// What to draft and how to choose tokens
     #[command(flatten)]
     pub strategy: StrategyArguments,
@@ -126,7 +131,7 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
     let measure = &arguments.measure;
     let earlier = measure.earlier(session)?;
     measure.check_records(arguments.force)?;
-    let input = Input::gather(&arguments, session)?;
+    let mut input = Input::gather(&arguments, session)?;
 
     // Configs, headers and the tokenizer first: what is wrong with them need not wait for gigabytes of weights.
     let config = VerifierConfig::read(&input.verifier)?;
@@ -136,6 +141,9 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
     } else {
         None
     };
+    let prompting = &arguments.prompting;
+    prompting.set_variables(&mut input.set, text.as_ref(), session)?;
+    let prompts = &input.set.prompts;
     for decision in &opened.decisions {
         let Decision {
             subject,
@@ -182,7 +190,7 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         threads: rayon::current_num_threads(),
     };
     let mut records = measure.records(&setting, arguments.force);
-    let bar = progress::count_bar(session, input.prompts.len() as u64, "evaluating");
+    let bar = progress::count_bar(session, prompts.len() as u64, "evaluating");
     let mut watch = |event: Event<'_>| {
         if let Event::Finished(outcome) = event {
             bar.inc(1);
@@ -196,7 +204,7 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         strategy,
         max_new_tokens,
     };
-    let run = evaluation.run(&input.prompts, &options, session.cancelled(), &mut watch);
+    let run = evaluation.run(prompts, &options, session.cancelled(), &mut watch);
     bar.finish_and_clear();
     if let (Err(speculators::Error::Interrupted), Some(records)) = (&run, &records)
         && records.tell_what_is_left(session)
@@ -272,7 +280,7 @@ fn compares_noise(temperature: f32) -> Diagnostic {
 struct Input {
     verifier: PathBuf,
     speculator: PathBuf,
-    prompts: Vec<Prompt>,
+    set: PromptSet,
     prompts_path: PathBuf,
     verifier_name: String,
     speculator_name: String,
@@ -287,14 +295,10 @@ impl Input {
             models::localize(&mut directory, Need::Everything, session)?;
             Ok(directory)
         };
-        match (
-            &arguments.verifier,
-            &arguments.speculator,
-            &arguments.prompts,
-        ) {
-            (Some(verifier), Some(speculator), Some(prompts)) => Ok(Input {
-                prompts: read_prompts(prompts, arguments.limit)?,
-                prompts_path: prompts.clone(),
+        match (&arguments.verifier, &arguments.speculator) {
+            (Some(verifier), Some(speculator)) => Ok(Input {
+                set: arguments.prompting.read(arguments.limit, session)?,
+                prompts_path: arguments.prompting.path(),
                 verifier_name: verifier.display().to_string(),
                 speculator_name: speculator.display().to_string(),
                 verifier: local(verifier)?,
@@ -319,10 +323,14 @@ impl Input {
             .at(Place::file(unpacked.path()))
             .note(error.to_string())
         })?;
+        let options = PromptOptions {
+            limit,
+            ..PromptOptions::default()
+        };
         Ok(Input {
             verifier: unpacked.path().join(demo::VERIFIER),
             speculator: unpacked.path().join(demo::SPECULATOR),
-            prompts: parse_prompts(Path::new(demo::PROMPTS_NAME), demo::PROMPTS, limit)?,
+            set: PromptSet::parse(Path::new(demo::PROMPTS_NAME), demo::PROMPTS, options)?,
             prompts_path: PathBuf::from(demo::PROMPTS_NAME),
             verifier_name: "demonstration verifier".into(),
             speculator_name: "demonstration head".into(),
@@ -331,7 +339,8 @@ impl Input {
     }
 
     fn needs_text(&self) -> bool {
-        self.prompts
+        self.set
+            .prompts
             .iter()
             .any(|prompt| !matches!(prompt.body, PromptBody::Tokens(_)))
     }

@@ -26,6 +26,10 @@ const EXEMPT: &[(Code, &str)] = &[
     (codes::PROMPT_MALFORMED, "about prompts"),
     (codes::PROMPT_TOO_LONG, "about prompts"),
     (codes::PROMPTS_EMPTY, "about prompts"),
+    (codes::PROMPTS_SKIPPED, "about prompts"),
+    (codes::PROMPTS_ADJUSTED, "about prompts"),
+    (codes::PROMPTS_FORM, "about prompts"),
+    (codes::TEMPLATE_VARIABLE, "about prompts"),
     (codes::OPTION_ELSEWHERE, "about options of a fresh head"),
     (
         codes::NUMPY_MALFORMED,

@@ -69,12 +69,7 @@ fn print(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error
     escape_formatter(out, state, value)
 }
 
-fn default(
-    value: &Value,
-    other: Option<Value>,
-    lax: Option<Value>,
-    named: Kwargs,
-) -> Outcome {
+fn default(value: &Value, other: Option<Value>, lax: Option<Value>, named: Kwargs) -> Outcome {
     let other = match other {
         Some(other) => Some(other),
         None => named.get("default_value")?,
@@ -144,16 +139,18 @@ fn method(state: &mut State, value: &Value, name: &str, arguments: &[Value]) -> 
 fn of_string(text: &str, name: &str, arguments: &[Value]) -> Option<Outcome> {
     Some(match name {
         "split" | "rsplit" => split(text, name == "rsplit", arguments),
-        "partition" => from_args(arguments).map(|(separator,): (&str,)| {
-            let (before, after) = text.split_once(separator)?;
-            Some([before, separator, after])
-        })
-        .map(|parts| tuple(parts.unwrap_or([text, "", ""]))),
-        "rpartition" => from_args(arguments).map(|(separator,): (&str,)| {
-            let (before, after) = text.rsplit_once(separator)?;
-            Some([before, separator, after])
-        })
-        .map(|parts| tuple(parts.unwrap_or(["", "", text]))),
+        "partition" => from_args(arguments)
+            .map(|(separator,): (&str,)| {
+                let (before, after) = text.split_once(separator)?;
+                Some([before, separator, after])
+            })
+            .map(|parts| tuple(parts.unwrap_or([text, "", ""]))),
+        "rpartition" => from_args(arguments)
+            .map(|(separator,): (&str,)| {
+                let (before, after) = text.rsplit_once(separator)?;
+                Some([before, separator, after])
+            })
+            .map(|parts| tuple(parts.unwrap_or(["", "", text]))),
         "removeprefix" => from_args(arguments)
             .map(|(part,): (&str,)| text.strip_prefix(part).unwrap_or(text).into()),
         "removesuffix" => from_args(arguments)
@@ -165,7 +162,9 @@ fn of_string(text: &str, name: &str, arguments: &[Value]) -> Option<Outcome> {
                 text.rfind(part)
             };
             let characters = found.map(|at| text[..at].chars().count());
-            characters.map(Value::from).ok_or_else(|| missing("substring"))
+            characters
+                .map(Value::from)
+                .ok_or_else(|| missing("substring"))
         }),
         "casefold" => from_args(arguments).map(|(): ()| text.to_lowercase().into()),
         "swapcase" => from_args(arguments).map(|(): ()| {
@@ -228,9 +227,17 @@ fn split(text: &str, from_the_right: bool, arguments: &[Value]) -> Outcome {
     let most = most.and_then(|most| usize::try_from(most).ok());
     let separator = separator.filter(|separator| !separator.is_none());
     let separator = match &separator {
-        Some(separator) => Some(separator.as_str().filter(|text| !text.is_empty()).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidOperation, "the separator is no text, or empty")
-        })?),
+        Some(separator) => Some(
+            separator
+                .as_str()
+                .filter(|text| !text.is_empty())
+                .ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::InvalidOperation,
+                        "the separator is no text, or empty",
+                    )
+                })?,
+        ),
         None => None,
     };
     let mut parts = Vec::new();
