@@ -58,8 +58,11 @@ impl PromptArguments {
             given: self.chat_template_kwargs.clone().unwrap_or_default(),
             thinking: self.thinking.map(|thinking| thinking == Thinking::On),
         };
-        set.set_variables(&wanted, text)?;
+        let variables = set.set_variables(&wanted, text)?;
         session.show(&std::mem::take(&mut set.remarks));
+        for (name, value) in variables {
+            session.say(&format!("chat template: {name} = {value}"));
+        }
         Ok(())
     }
 

@@ -5,6 +5,7 @@ mod chat_tokens;
 mod counting;
 mod prompts;
 mod tokenizer;
+mod tool_calls;
 
 pub use chat::{ChatTemplate, TemplateVariables};
 pub use chat_tokens::chat_tokens;

@@ -144,7 +144,7 @@ impl PromptSet {
 }
 
 impl PromptSet {
-    /// Sets variables of the chat template for every prompt; what a prompt sets itself stays.
+    /// Sets variables of the chat template for every prompt, and gives what was set; what a prompt sets itself stays.
     ///
     /// # Errors
     /// As [`TemplateVariables::resolve`], and a diagnostic where there is no chat template to set them for.
@@ -152,9 +152,9 @@ impl PromptSet {
         &mut self,
         wanted: &TemplateVariables,
         text: Option<&TextModel>,
-    ) -> Result<()> {
+    ) -> Result<Map<String, Value>> {
         if wanted.is_empty() {
-            return Ok(());
+            return Ok(Map::new());
         }
         let is_chat = |prompt: &Prompt| {
             matches!(
@@ -167,7 +167,7 @@ impl PromptSet {
                 "variables for the chat template change nothing: no prompt is a conversation";
             self.remarks
                 .push(Diagnostic::warning(codes::TEMPLATE_VARIABLE, title));
-            return Ok(());
+            return Ok(Map::new());
         };
         let (variables, mut remarks) = wanted.resolve(text.chat_template()?)?;
         self.remarks.append(&mut remarks);
@@ -177,7 +177,7 @@ impl PromptSet {
                 own.or_insert_with(|| value.clone());
             }
         }
-        Ok(())
+        Ok(variables)
     }
 }
 

@@ -86,7 +86,8 @@ impl TemplateVariables {
                 .at(Place::file(&template.path))
                 .note(reads(&read))
         });
-        Ok((variables.clone(), remarks.collect()))
+        let remarks = remarks.collect();
+        Ok((variables, remarks))
     }
 }
 
@@ -128,7 +129,9 @@ fn set_from_themselves(source: &str) -> Vec<String> {
         let inner = inner.trim_start_matches(['-', '+']).trim_start();
         let (name, value) = inner.strip_prefix("set ")?.split_once('=')?;
         let name = name.trim();
-        let reads = value.split(|character| !is_word(character)).any(|word| word == name);
+        let reads = value
+            .split(|character| !is_word(character))
+            .any(|word| word == name);
         (reads && name.chars().all(is_word)).then(|| name.to_owned())
     };
     source.split("{%").skip(1).filter_map(statement).collect()

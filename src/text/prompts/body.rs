@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::entry::{Problem, Refusal, kind, not};
 use super::share_gpt::{self, PLACEHOLDER, is_placeholder};
 use super::{Message, PromptBody};
+use crate::text::tool_calls::parse_arguments;
 
 const SPELLINGS: [&str; 5] = [
     "prompt_token_ids",
@@ -205,7 +206,9 @@ fn messages(key: &str, value: &Value) -> Result<Vec<Message>, Problem> {
         if !entry.get("role").is_some_and(Value::is_string) {
             return Err(Problem::new(format!("`{key}[{index}]` has no `role`")));
         }
-        messages.push(entry.clone());
+        let mut message = entry.clone();
+        parse_arguments(&mut message);
+        messages.push(message);
     }
     while messages
         .last()

@@ -368,6 +368,16 @@ fn what_is_not_text_is_told_from_what_is_malformed() {
 }
 
 #[test]
+fn arguments_of_tool_calls_are_objects_as_servers_make_them() {
+    let line = r#"{"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "tool_calls": [{"function": {"name": "a", "arguments": "{\"b\": 1}"}}]}, {"role": "tool", "content": "2"}]}"#;
+    let PromptBody::Messages { messages, .. } = &parse(line).unwrap()[0].body else {
+        panic!("not a conversation")
+    };
+    let arguments = &messages[1]["tool_calls"][0]["function"]["arguments"];
+    assert_eq!(*arguments, serde_json::json!({ "b": 1 }));
+}
+
+#[test]
 fn variables_of_a_prompt_stay() {
     let verifier = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/verifier"));
     let directory = tempfile::tempdir().unwrap();
@@ -391,7 +401,11 @@ fn variables_of_a_prompt_stay() {
             .clone(),
         thinking: Some(false),
     };
-    set.set_variables(&wanted, Some(&text)).unwrap();
+    let common = set.set_variables(&wanted, Some(&text)).unwrap();
+    assert_eq!(
+        Value::from(common),
+        serde_json::json!({ "level": 2, "enable_thinking": false })
+    );
     let variables = |index: usize| Value::from(set.prompts[index].template_variables.clone());
     assert_eq!(
         variables(0),
