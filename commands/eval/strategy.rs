@@ -131,7 +131,6 @@ impl StrategyArguments {
         }
     }
 
-<<<<<<< HEAD
     fn verification(&self, sampling: &Sampling, session: &Session) -> Verification {
         let rule = match self.verification {
             None | Some(Rule::Match) => Verification::Match,
@@ -145,15 +144,12 @@ impl StrategyArguments {
         self.lossy.unwrap_or(rule)
     }
 
-    fn sampling(&self, session: &Session) -> Sampling {
-=======
     /// What randomness is drawn by.
     pub fn seed(&self) -> u64 {
         self.seed.unwrap_or(0)
     }
 
     fn sampling(&self, shuffle: bool, session: &Session) -> Sampling {
->>>>>>> wt-runs
         let sampling = Sampling {
             temperature: self.temperature,
             top_k: self.top_k.unwrap_or(0),

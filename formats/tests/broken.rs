@@ -29,6 +29,10 @@ const EXEMPT: &[(Code, &str)] = &[
     (codes::RECORDS_MALFORMED, "about records of an evaluation"),
     (codes::RECORDS_OTHER_RUN, "about records of an evaluation"),
     (codes::REQUESTS_NAMELESS, "about prompts"),
+    (codes::PROMPTS_SKIPPED, "about prompts"),
+    (codes::PROMPTS_ADJUSTED, "about prompts"),
+    (codes::PROMPTS_FORM, "about prompts"),
+    (codes::TEMPLATE_VARIABLE, "about prompts"),
     (codes::OPTION_ELSEWHERE, "about options of a fresh head"),
     (
         codes::NUMPY_MALFORMED,
