@@ -8,6 +8,7 @@ use crate::diff::DiffArguments;
 use crate::doctor::DoctorArguments;
 use crate::eval::EvalArguments;
 use crate::explain::ExplainArguments;
+use crate::generate::GenerateArguments;
 use crate::init::InitArguments;
 use crate::inspect::InspectArguments;
 use crate::pull::PullArguments;
@@ -98,6 +99,7 @@ pub enum Command {
     Inspect(InspectArguments),
     Diff(DiffArguments),
     Eval(EvalArguments),
+    Generate(Box<GenerateArguments>),
     Push(PushArguments),
     Doctor(DoctorArguments),
     Explain(ExplainArguments),

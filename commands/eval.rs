@@ -12,21 +12,21 @@ use speculators::evaluation::{
 };
 use speculators::models::{DraftHead, Verifier};
 use speculators::text::{Prompt, PromptBody, TextModel, parse_prompts, read_prompts};
-use speculators_formats::{Decision, Diagnostic, Head, Place, ReadOptions, VerifierConfig, codes};
+use speculators_formats::{Decision, Diagnostic, Head, ReadOptions, VerifierConfig, codes};
 
 use crate::arguments::Format;
+use crate::demonstration;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::models::{self, Need};
 use crate::output::OutputFile;
 use crate::progress;
 use crate::session::Session;
+use crate::strategy::StrategyArguments;
 
 mod measures;
-mod strategy;
 mod text;
 
 use measures::MeasureArguments;
-use strategy::StrategyArguments;
 
 /// Output limit of the demonstration, which is to answer in seconds.
 const DEMO_NEW_TOKENS: usize = 64;
@@ -306,19 +306,7 @@ impl Input {
     }
 
     fn demonstration(limit: Option<usize>) -> Result<Input, Failure> {
-        let unpacked = tempfile::Builder::new()
-            .prefix("speculators-demo-")
-            .tempdir()
-            .context("no temporary directory for the demonstration")
-            .map_err(Failure::Other)?;
-        demo::unpack(unpacked.path()).map_err(|error| {
-            Diagnostic::error(
-                codes::OUTPUT_UNWRITABLE,
-                "the demonstration cannot be unpacked",
-            )
-            .at(Place::file(unpacked.path()))
-            .note(error.to_string())
-        })?;
+        let unpacked = demonstration::unpack()?;
         Ok(Input {
             verifier: unpacked.path().join(demo::VERIFIER),
             speculator: unpacked.path().join(demo::SPECULATOR),

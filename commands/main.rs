@@ -3,12 +3,14 @@
 mod arguments;
 mod completions;
 mod convert;
+mod demonstration;
 mod diff;
 mod doctor;
 mod downloads;
 mod eval;
 mod explain;
 mod failure;
+mod generate;
 mod init;
 mod inspect;
 mod models;
@@ -20,6 +22,7 @@ mod render;
 mod resolve;
 mod session;
 mod stitch_mtp;
+mod strategy;
 mod tables;
 mod validate;
 mod vocab;
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Inspect(command) => inspect::run(command, &session),
         Command::Diff(command) => diff::run(command, &session),
         Command::Eval(command) => eval::run(command, &session),
+        Command::Generate(command) => generate::run(*command, &session),
         Command::Vocab(command) => vocab::run(command, &session),
         Command::Doctor(command) => doctor::run(&command, &session),
         Command::Explain(command) => explain::run(&command, &session),

@@ -23,5 +23,5 @@ pub use paired::{Paired, PairedDifference};
 pub use records::{RECORDS_SCHEMA, Records, RecordsWriter, read_records};
 pub use report::{Acceptance, CategoryReport, Counts, Latency, Lossless, Report};
 pub use request::{RequestFigures, StepFigures};
-pub use run::{Evaluation, Event, Options, Outcome, OutputRecord};
+pub use run::{Evaluation, Event, Options, Outcome, OutputRecord, request_seed};
 pub use setting::{SamplingSetting, Setting};

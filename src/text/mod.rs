@@ -4,10 +4,12 @@ mod chat;
 mod chat_tokens;
 mod counting;
 mod prompts;
+mod stream;
 mod tokenizer;
 
 pub use chat::ChatTemplate;
 pub use chat_tokens::chat_tokens;
 pub use counting::{CountOptions, Counted, Counting, Lines, Source, SourceRead, count};
 pub use prompts::{Message, Prompt, PromptBody, parse_prompts, read_prompts};
+pub use stream::TextStream;
 pub use tokenizer::{AddedToken, TextModel, TextTokenizer};

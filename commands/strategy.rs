@@ -1,4 +1,4 @@
-//! What `eval` drafts and how it chooses tokens, from the command line.
+//! What is drafted and how tokens are chosen, from the command line: for `eval` and `generate`.
 
 use std::path::Path;
 
@@ -100,7 +100,8 @@ impl StrategyArguments {
         }
     }
 
-    fn sampling(&self, session: &Session) -> Sampling {
+    /// How tokens are chosen.
+    pub fn sampling(&self, session: &Session) -> Sampling {
         let sampling = Sampling {
             temperature: self.temperature,
             top_k: self.top_k.unwrap_or(0),
