@@ -59,7 +59,7 @@ pub struct GenerateArguments {
     #[arg(long, value_name = "DIR", required_unless_present_any = ["demo", "no_speculation"])]
     pub speculator: Option<PathBuf>,
     /// The prompt; `-` reads it from stdin
-    #[arg(long, value_name = "TEXT", required_unless_present_any = ["demo", "chat"], allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["demo", "chat"])]
     pub prompt: Option<String>,
     /// Answer line by line what stdin says, and remember what was said
     #[arg(long, conflicts_with = "prompt")]
@@ -307,7 +307,7 @@ impl Run<'_> {
 
 fn ending(answer: &Answer) -> &'static str {
     match answer.finish {
-        Some("stop") => "and the end",
+        Some("stop") => "to the end of the text",
         Some(_) => "up to the limit",
         None => "until the interrupt",
     }
