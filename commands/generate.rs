@@ -87,7 +87,7 @@ pub struct GenerateArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
     /// The text as it comes, or one report at the end
-    #[arg(long, value_enum, default_value_t = Format::Text, conflicts_with = "show_accepted")]
+    #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }
 
@@ -98,9 +98,20 @@ pub fn run(arguments: GenerateArguments, session: &Session) -> Outcome {
 }
 
 fn generate(arguments: &GenerateArguments, session: &Session) -> Outcome {
-    if arguments.chat && arguments.format == Format::Json {
-        let title = "`--format json` reports one text, and `--chat` makes several";
-        return Err(Diagnostic::error(codes::USAGE, title).into());
+    if arguments.format == Format::Json {
+        let refused = [
+            (
+                arguments.chat,
+                "`--format json` reports one text, and `--chat` makes several",
+            ),
+            (
+                arguments.show_accepted.is_some(),
+                "`--format json` lists accepted tokens, and `--show-accepted` marks them in the text",
+            ),
+        ];
+        if let Some((_, title)) = refused.iter().find(|(given, _)| *given) {
+            return Err(Diagnostic::error(codes::USAGE, *title).into());
+        }
     }
     if arguments.no_speculation && arguments.speculator.is_some() {
         session.say("`--speculator` plays no part with `--no-speculation`");

@@ -271,7 +271,17 @@ fn sample(command: &Command, option: &Arg) -> Value {
     let possible = option.get_possible_values();
     let mut candidates: Vec<String> = possible.iter().map(|v| v.get_name().to_owned()).collect();
     let others = [
-        "1", "0.5", "config", "feedback", "mean_length=2", "S404", "eagle3", "true", "a/b", "a=1", "{}",
+        "1",
+        "0.5",
+        "config",
+        "feedback",
+        "mean_length=2",
+        "S404",
+        "eagle3",
+        "true",
+        "a/b",
+        "a=1",
+        "{}",
     ];
     candidates.extend(others.map(str::to_owned));
     let takes = |text: &String| {

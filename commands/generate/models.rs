@@ -130,7 +130,7 @@ impl Sources {
             models::localize(&mut directory, Need::Everything, session)?;
             Ok(directory)
         };
-        let speculator = arguments.speculator.as_deref();
+        let speculator = arguments.speculator.as_deref().filter(|_| speculates);
         Ok(Sources {
             verifier: local(verifier)?,
             verifier_name: verifier.display().to_string(),

@@ -380,8 +380,9 @@ impl Turns {
     }
 }
 
-/// The seed of a request, by the place of its prompt, counted from 0, and the turn, counted from 1. The noise at a position depends on the seed and the position alone: with one seed for all of
-/// them, requests of the same length would be drawn with the same luck.
+/// The seed of a request, by the place of its prompt, counted from 0, and the turn, counted from 1. The noise at a
+/// position depends on the seed and the position alone: with one seed for all of them, requests of the same length would
+/// be drawn with the same luck.
 #[must_use]
 pub fn request_seed(seed: u64, [prompt, turn]: [u32; 2]) -> u64 {
     let key = [seed as u32, (seed >> 32) as u32];
