@@ -82,17 +82,20 @@ fn the_text_is_that_of_eval_for_every_prompt() {
         .collect();
     let outputs = evaluated(&prompts, &["--max-new-tokens", "40"]);
     assert_eq!(outputs.len(), prompts.len());
+    let mut checked = 0;
     for (prompt, output) in prompts.iter().zip(outputs) {
-        let messages = prompt["messages"].as_array().unwrap();
-        let question = messages.last().unwrap()["content"].as_str().unwrap();
-        let mut more = vec!["--max-new-tokens", "40", "--prompt", question];
-        if let [system, _] = messages.as_slice() {
-            more.extend(["--system", system["content"].as_str().unwrap()]);
-        } else {
-            assert_eq!(messages.len(), 1);
+        let mut more = vec!["--max-new-tokens", "40", "--prompt"];
+        let messages = prompt["messages"].as_array().map_or(&[][..], Vec::as_slice);
+        match (messages, &prompt["prompt"]) {
+            ([message], _) => more.push(message["content"].as_str().unwrap()),
+            (_, Value::String(text)) => more.extend([text.as_str(), "--raw"]),
+            // Conversations that have been led already; a chat leads its own.
+            _ => continue,
         }
-        assert_eq!(text(&more), line(&output["text"]), "{question}");
+        assert_eq!(text(&more), line(&output["text"]), "{prompt}");
+        checked += 1;
     }
+    assert!(checked > 15, "{checked}");
 }
 
 #[test]
@@ -267,10 +270,8 @@ fn a_prompt_comes_from_stdin_as_well() {
 
 #[test]
 fn a_chat_remembers_until_it_is_told_not_to() {
-    let questions = [
-        "My name is Tariq. I will visit Prague in winter.",
-        "What is 86 + 80?",
-    ];
+    let first = "My name is Tariq. I will visit Prague in winter. What should I see?";
+    let questions = [first, "What should I see?"];
     let outputs = evaluated(
         &[json!({ "turns": questions })],
         &["--max-new-tokens", "40"],

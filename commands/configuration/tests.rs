@@ -339,7 +339,7 @@ fn every_option_of_every_command_can_be_set() {
 
 #[test]
 fn what_is_shown_is_a_file_that_gives_the_same() {
-    let typed = [
+    let eval = [
         "eval",
         "--demo",
         "--tree",
@@ -356,16 +356,38 @@ fn what_is_shown_is_a_file_that_gives_the_same() {
         "mean_length=1",
         "--quiet",
     ];
-    let first = resolved(&typed, "limit: 3\n").unwrap().shown.unwrap();
-    let again = resolved(&["eval"], &first.yaml()).unwrap().shown.unwrap();
-    let values = |shown: &Shown| {
-        let options = shown.json()["options"].clone();
-        let options = options.as_object().unwrap().clone();
-        options
-            .into_iter()
-            .map(|(name, option)| (name, option["value"].clone()))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(values(&first), values(&again));
-    assert!(first.yaml().contains("seed: 7"), "{}", first.yaml());
+    let generate = [
+        "generate",
+        "--demo",
+        "--prompt",
+        "- 1: 2 # 3",
+        "--show-accepted",
+    ];
+    let convert = [
+        "convert",
+        "head",
+        "--verifier",
+        "V",
+        "--output-path",
+        "true",
+        "--aux-layers",
+        "1,2,3",
+    ];
+    for typed in [&eval[..], &generate, &convert] {
+        let first = resolved(typed, "").unwrap().shown.unwrap();
+        let positional = usize::from(typed[0] == "convert");
+        let again = resolved(&typed[..=positional], &first.yaml())
+            .unwrap()
+            .shown
+            .unwrap();
+        let values = |shown: &Shown| {
+            let options = shown.json()["options"].clone();
+            let options = options.as_object().unwrap().clone();
+            let values = options
+                .into_iter()
+                .map(|(name, option)| (name, option["value"].clone()));
+            values.collect::<Vec<_>>()
+        };
+        assert_eq!(values(&first), values(&again), "{}", first.yaml());
+    }
 }
