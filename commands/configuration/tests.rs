@@ -359,8 +359,7 @@ fn what_is_shown_is_a_file_that_gives_the_same() {
     let generate = [
         "generate",
         "--demo",
-        "--prompt",
-        "- 1: 2 # 3",
+        "--prompt=- 1: 2 # 3",
         "--show-accepted",
     ];
     let convert = [
