@@ -10,13 +10,15 @@ use speculators::evaluation::{
 };
 use speculators::models::{DraftHead, Verifier};
 use speculators::text::{PromptBody, PromptOptions, PromptSet, TextModel};
-use speculators_formats::{Decision, Diagnostic, Head, Place, ReadOptions, VerifierConfig, codes};
+use speculators_formats::{Decision, Diagnostic, Head, ReadOptions, VerifierConfig, codes};
 
 use crate::arguments::Format;
+use crate::demonstration;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::models::{self, Need};
 use crate::output::OutputFile;
 use crate::session::Session;
+use crate::strategy::StrategyArguments;
 
 mod bar;
 mod export;
@@ -25,7 +27,6 @@ mod measures;
 mod prompts;
 mod records_file;
 mod runs;
-mod strategy;
 mod text;
 
 use bar::Bar;
@@ -34,7 +35,6 @@ use measures::MeasureArguments;
 use prompts::PromptArguments;
 use records_file::RecordsFile;
 use runs::{Plan, RunArguments};
-use strategy::StrategyArguments;
 
 /// Output limit of the demonstration, which is to answer in seconds.
 const DEMO_NEW_TOKENS: usize = 64;
@@ -351,19 +351,7 @@ impl Input {
     }
 
     fn demonstration(limit: Option<usize>) -> Result<Input, Failure> {
-        let unpacked = tempfile::Builder::new()
-            .prefix("speculators-demo-")
-            .tempdir()
-            .context("no temporary directory for the demonstration")
-            .map_err(Failure::Other)?;
-        demo::unpack(unpacked.path()).map_err(|error| {
-            Diagnostic::error(
-                codes::OUTPUT_UNWRITABLE,
-                "the demonstration cannot be unpacked",
-            )
-            .at(Place::file(unpacked.path()))
-            .note(error.to_string())
-        })?;
+        let unpacked = demonstration::unpack()?;
         let options = PromptOptions {
             limit,
             ..PromptOptions::default()

@@ -75,6 +75,26 @@ codes! {
          that this kind does not have could only be ignored, and ignored options are how a head comes out other than it \
          was meant.\n\n\
          Leave the option out, or pass the `--algorithm` it belongs to. The finding lists the kinds that take it.";
+    CONFIGURATION_MALFORMED = 31, "a configuration file is not the YAML that is read",
+        "The file that `--config` names could not be parsed, or it holds something other than options: it has to be one \
+         mapping of option names to values. Anchors, tags and several documents in a file are not taken.\n\n\
+         The place given is where the parser had to stop; the mistake is there or just before it. A tab at the start of a line, \
+         a colon without a space behind it, and a value that begins with `*`, `&`, `!`, `%`, `@` or a backtick without quotes \
+         around it are the usual reasons.";
+    CONFIGURATION_KEY = 32, "a configuration file sets an option that there is not",
+        "A key of the file that `--config` names is no option of the command. The keys are the long names of the options, as \
+         `--help` lists them, with `-` or `_` between words. A file for several commands has a section for each, a mapping under \
+         the name of the command; what stands outside of sections is for every command that reads the file, and each of them \
+         has to know it.\n\n\
+         What a command is given without the name of an option, such as a path, stays on the command line.";
+    CONFIGURATION_VALUE = 33, "a configuration file gives an option a value it cannot have",
+        "A value in the file that `--config` names is not one that the option takes on the command line. A flag is `true` or \
+         `false` (`yes` and `on` are texts in YAML 1.2), an option that may be repeated takes a list, and every other option takes one \
+         value. A key without a value is none of these: leave it out.";
+    CONFIGURATION_CONFLICT = 34, "two settings of a configuration file exclude each other",
+        "The file that `--config` names gives an option twice, once with `-` and once with `_` perhaps, or gives two options that \
+         cannot be used together on the command line either. The finding names both lines.\n\n\
+         Take one of them out. An option on the command line, and one in the section of the command, put aside what they exclude.";
     FILE_MISSING = 101, "a file or directory is missing or cannot be read",
         "A path that was given, or a file that a checkpoint cannot do without, is not there, is of the wrong kind, or \
          may not be opened by this user. A head needs `config.json` and either `model.safetensors` or \

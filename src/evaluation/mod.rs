@@ -32,7 +32,7 @@ pub use records::{RECORDS_SCHEMA, Records, RecordsWriter, read_records};
 pub use report::{Acceptance, CategoryReport, Counts, Latency, Lossless, Report};
 pub use request::{RequestFigures, StepFigures};
 pub use resumption::{Resumption, copy_kept};
-pub use run::{Evaluation, Options};
+pub use run::{Evaluation, Options, request_seed};
 pub use setting::{SamplingSetting, Setting};
 pub use table::write_table;
 pub use turns::places;

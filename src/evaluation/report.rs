@@ -216,7 +216,9 @@ impl CategoryReport {
 }
 
 impl Counts {
-    fn fold(requests: &[RequestFigures], positions: usize) -> Counts {
+    /// Adds up the steps of requests; `positions` are the most draft tokens that a step can accept.
+    #[must_use]
+    pub fn fold(requests: &[RequestFigures], positions: usize) -> Counts {
         let mut counts = Counts {
             drafted_per_position: vec![0; positions],
             accepted_per_position: vec![0; positions],
@@ -242,7 +244,9 @@ impl Counts {
         counts
     }
 
-    fn acceptance(&self) -> Acceptance {
+    /// The shares that these counts make.
+    #[must_use]
+    pub fn acceptance(&self) -> Acceptance {
         let per_position: Vec<f64> = self
             .accepted_per_position
             .iter()

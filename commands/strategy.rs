@@ -1,4 +1,4 @@
-//! What `eval` drafts and how it chooses tokens, from the command line.
+//! What is drafted and how tokens are chosen, from the command line: for `eval` and `generate`.
 
 use std::path::Path;
 
@@ -149,7 +149,8 @@ impl StrategyArguments {
         self.seed.unwrap_or(0)
     }
 
-    fn sampling(&self, shuffle: bool, session: &Session) -> Sampling {
+    /// How tokens are chosen; `shuffle` has a use for a seed without sampling.
+    pub fn sampling(&self, shuffle: bool, session: &Session) -> Sampling {
         let sampling = Sampling {
             temperature: self.temperature,
             top_k: self.top_k.unwrap_or(0),
