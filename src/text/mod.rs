@@ -4,6 +4,7 @@ mod chat;
 mod chat_tokens;
 mod counting;
 mod prompts;
+mod stream;
 mod tokenizer;
 mod tool_calls;
 
@@ -11,4 +12,5 @@ pub use chat::{ChatTemplate, TemplateVariables};
 pub use chat_tokens::chat_tokens;
 pub use counting::{CountOptions, Counted, Counting, Lines, Source, SourceRead, count};
 pub use prompts::{Message, Prompt, PromptBody, PromptOptions, PromptSet};
+pub use stream::TextStream;
 pub use tokenizer::{AddedToken, TextModel, TextTokenizer};
