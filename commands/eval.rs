@@ -338,7 +338,9 @@ impl Input {
         };
         match (&arguments.verifier, &arguments.speculator) {
             (Some(verifier), Some(speculator)) => Ok(Input {
-                set: arguments.prompting.read(arguments.runs.read_limit(arguments.limit), session)?,
+                set: arguments
+                    .prompting
+                    .read(arguments.runs.read_limit(arguments.limit), session)?,
                 prompts_path: arguments.prompting.path(),
                 verifier_name: verifier.display().to_string(),
                 speculator_name: speculator.display().to_string(),
