@@ -219,8 +219,9 @@ mod tests {
             "{\"id\": \"c\", \"turns\": [\"one\", \"two\"]}\n",
             "{\"id\": \"d\", \"prompt\": \"x\"}\n",
         );
-        let set = PromptSet::parse(Path::new("p"), text, PromptOptions::default());
-        set.unwrap().prompts
+        PromptSet::parse(Path::new("p"), text, PromptOptions::default())
+            .unwrap()
+            .prompts
     }
 
     fn request(id: &str, place: [usize; 2]) -> RequestFigures {

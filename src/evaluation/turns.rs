@@ -94,8 +94,9 @@ mod tests {
             "{\"id\": \"b\", \"prompt\": \"x\"}\n",
             "{\"id\": \"a/2\", \"prompt\": \"x\"}\n",
         );
-        let set = PromptSet::parse(Path::new("p"), text, PromptOptions::default()).unwrap();
-        let prompts = set.prompts;
+        let prompts = PromptSet::parse(Path::new("p"), text, PromptOptions::default())
+            .unwrap()
+            .prompts;
         assert_eq!(places(&prompts, &[1, 0]), [[1, 0], [0, 0], [0, 1]]);
         assert!(check_ids(&prompts, &[0, 1]).is_ok());
         assert!(check_ids(&prompts, &[2, 1]).is_ok());
