@@ -6,7 +6,8 @@ request are alike and requests of one prompt are, so the error of a share comes 
 prompt (bootstrap), never from counting steps.
 
 A chain of the most likely drafts is accepted by sample-then-match as often as by vLLM's rejection sampling: a token
-`x` with the probability `p(x)`, whatever was drafted before.
+`x` with the probability `p(x)`, whatever was drafted before. Where the head draws its drafts, both sides reject by
+`p(x) / q(x)`. vLLM has block verification on GPUs only, and on the CPU does without a word what it does by default.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ SETTINGS = [
     Setting("llama3-rope-defaults", 5),
     Setting("qwen2-norm-output", 3),
     Setting("qwen3-qwen3-head", 4, 1.0),
+    Setting(None, 3, draft="probabilistic", verification="rejection"),
+    Setting("qwen2-norm-output", 3, draft="probabilistic", verification="rejection"),
 ]
 # What is not alike has to be seen as such.
 CONTROL, WRONG_TEMPERATURE = SETTINGS[4], 1.0
