@@ -26,6 +26,9 @@ const EXEMPT: &[(Code, &str)] = &[
     (codes::PROMPT_MALFORMED, "about prompts"),
     (codes::PROMPT_TOO_LONG, "about prompts"),
     (codes::PROMPTS_EMPTY, "about prompts"),
+    (codes::RECORDS_MALFORMED, "about records of an evaluation"),
+    (codes::RECORDS_OTHER_RUN, "about records of an evaluation"),
+    (codes::REQUESTS_NAMELESS, "about prompts"),
     (codes::OPTION_ELSEWHERE, "about options of a fresh head"),
     (
         codes::NUMPY_MALFORMED,
