@@ -26,7 +26,7 @@ from pairs import FIXTURES, make_pair
 from transformers import AutoTokenizer
 
 # Each prompt is continued so often that vLLM makes about this many tokens; ours cost less and are this many times as many.
-TOKENS, OURS_FOR_EACH = 24_000, 4
+TOKENS, OURS_FOR_EACH = 60_000, 2
 NEW_TOKENS = 64
 RESAMPLES = 1000
 # Errors a difference may be away from 0. Of thirty shares, one is beyond 3.3 errors in one stage of forty by chance,
