@@ -80,6 +80,7 @@ impl StrategyArguments {
                     top_k: own(self.tree_top_k, default.top_k),
                     depth: own(self.tree_depth, default.depth),
                     budget: own(self.tree_budget, default.budget),
+                    ..DynamicTree::default()
                 }))
             }
             Some(path) => {

@@ -579,6 +579,16 @@ codes! {
          package takes such turns for the assistant's, because some data name the model that answered, and so they are \
          taken here.\n\n\
          If the role is not an answer, correct the data: its text is counted, and trained on, as if it were.";
+    CALIBRATION = 741, "a calibration of draft trees cannot be used",
+        "A calibration says how often draft tokens were right, by depth, place in the head's list and probability: the JSON file \
+         that `eval --best --write-calibration` writes. This one cannot be read, is of another form, or has a curve that \
+         descends or leaves the range from 0 to 1.\n\n\
+         Write it again. A calibration belongs to one head and one verifier; another's does no harm to the output, but \
+         drafts badly.";
+    SURVEY_EMPTY = 742, "there is no survey to find the best setting from",
+        "What would be best is found from a survey: at each position of the outputs, the head's list is compared with how the \
+         text went on. These records hold none, or the run gave no output that is long enough to have a step.\n\n\
+         Run `eval --best --records FILE.jsonl`; its records can be taken with `--from-records` as often as wanted.";
 }
 
 /// The explanation of a code, or nothing for an unknown one.

@@ -53,6 +53,24 @@ impl<'a> Drafter<'a> {
         Ok(())
     }
 
+    /// Logits after the last row, over what can be drafted, as [`DraftHead::logits`] has them.
+    pub(crate) fn logits(&self, logits: &mut Vec<f32>) -> Result<()> {
+        let width = self.head.description().hidden_size;
+        let hidden = self.pass.hidden();
+        self.head.logits(&hidden[hidden.len() - width..], logits)
+    }
+
+    /// Goes on by a token as if it had been drafted.
+    pub(crate) fn follow(&mut self, token: u32) -> Result<()> {
+        self.keep_last();
+        self.step(&[token])
+    }
+
+    /// Forgets the last of the tokens taken in, so that it can be taken in again and drafted from once more.
+    pub(crate) fn forget_last(&mut self) {
+        self.settled -= 1;
+    }
+
     /// Of the rows taken in, the last one is drafted from.
     pub(crate) fn keep_last(&mut self) {
         let width = self.head.description().hidden_size;

@@ -10,6 +10,7 @@
 //! tokens it had verified and how many of them were accepted, even where the end of the text or a limit then cuts
 //! the output short. A step without draft tokens (they do not fit into the context) is no draft in its statistics.
 
+mod calibration;
 mod drafter;
 mod growth;
 mod limits;
@@ -19,8 +20,11 @@ mod sequence;
 mod speculation;
 mod static_tree;
 mod strategy;
+mod survey;
 
+pub use calibration::{CALIBRATION_SCHEMA, Calibration, Curve, RANK_CLASSES};
 pub use limits::Limits;
+pub(crate) use plain::stop_if;
 pub use plain::{generate, generate_with, next_logits};
 pub use record::{Chooser, FinishReason, Generation, NearTie, StepRecord};
 pub use speculation::{Speculation, speculate, speculate_with};
@@ -29,3 +33,4 @@ pub use static_tree::StaticTree;
 pub use strategy::{
     Drafting, DynamicTree, MAX_SPECULATIVE_TOKENS, MAX_TREE_TOKENS, MAX_TREE_WIDTH, Strategy,
 };
+pub use survey::{PositionSurvey, SurveyOptions, TreePlaces, survey};

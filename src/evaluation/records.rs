@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use speculators_formats::{Diagnostic, Place, codes};
 
 use crate::Result;
-use crate::evaluation::{Event, RequestFigures, Setting, StepFigures};
+use crate::decoding::PositionSurvey;
+use crate::evaluation::best::Surveys;
+use crate::evaluation::{Event, LatencyModel, RequestSurvey, RequestFigures, Setting, StepFigures};
 
 /// Name and version of the form of the lines.
 pub const RECORDS_SCHEMA: &str = "speculators.records/1";
@@ -31,6 +33,16 @@ enum Line {
     },
     /// A request is complete; its steps stand before this.
     Request(RequestFigures),
+    /// What the head held at a position of an output. Calibrated trees may follow on a line of their own.
+    Survey {
+        id: String,
+        /// 1 where every position was looked at.
+        every: usize,
+        #[serde(flatten)]
+        position: PositionSurvey,
+    },
+    /// Times of passes.
+    Latency(LatencyModel),
 }
 
 /// Writes records, each line by one write that is not held back.
@@ -73,6 +85,26 @@ impl<W: Write> RecordsWriter<W> {
         })
     }
 
+    /// Writes what a survey found at a position.
+    ///
+    /// # Errors
+    /// As the output has them.
+    pub fn survey(&mut self, id: &str, every: usize, position: &PositionSurvey) -> io::Result<()> {
+        self.line(&Line::Survey {
+            id: id.to_owned(),
+            every,
+            position: position.clone(),
+        })
+    }
+
+    /// Writes how long passes take.
+    ///
+    /// # Errors
+    /// As the output has them.
+    pub fn latency(&mut self, model: &LatencyModel) -> io::Result<()> {
+        self.line(&Line::Latency(model.clone()))
+    }
+
     fn line(&mut self, line: &Line) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
@@ -92,6 +124,10 @@ pub struct Records {
     pub unfinished: Vec<String>,
     /// The last line is not whole: the run was killed while writing it.
     pub torn: bool,
+    /// What `eval --best` found along the outputs, in the order in which it was found.
+    pub surveys: Vec<RequestSurvey>,
+    /// Times of passes, where they were measured.
+    pub latency: Option<LatencyModel>,
 }
 
 /// Reads a records file.
@@ -115,6 +151,7 @@ fn parse_records(path: &Path, text: &str) -> Result<Records> {
     let mut requests = Vec::new();
     let mut torn = false;
     let mut steps: BTreeMap<String, Vec<StepFigures>> = BTreeMap::new();
+    let (mut surveys, mut latency) = (Surveys::default(), None);
     for (index, line) in text.split_inclusive('\n').enumerate() {
         let trouble = |title: &str, column: usize| {
             Diagnostic::error(codes::PROMPT_MALFORMED, title).at(Place::text(
@@ -139,6 +176,12 @@ fn parse_records(path: &Path, text: &str) -> Result<Records> {
                 request.steps = steps.remove(&request.id).unwrap_or_default();
                 requests.push(request);
             }
+            Ok(Line::Survey {
+                id,
+                every,
+                position,
+            }) => surveys.add(id, every, position),
+            Ok(Line::Latency(model)) => latency = Some(model),
             // A file of something else is not worth a finding per line.
             Err(_) if begun.is_none() => break,
             Err(_) if !line.ends_with('\n') => torn = true,
@@ -154,6 +197,8 @@ fn parse_records(path: &Path, text: &str) -> Result<Records> {
             requests,
             unfinished: steps.into_keys().collect(),
             torn,
+            surveys: surveys.requests,
+            latency,
         }),
         None if found.is_empty() => Err(Diagnostic::error(
             codes::PROMPT_MALFORMED,

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use crate::evaluation::bootstrap::Bootstrap;
 use crate::evaluation::tally::Tally;
 use crate::evaluation::{
-    Comparison, ContextReport, GateFailure, Interval, Metric, MetricValue, Paired, RequestFigures,
-    Resampling, Setting,
+    Best, Comparison, ContextReport, GateFailure, Interval, Metric, MetricValue, Paired,
+    RequestFigures, Resampling, Setting,
 };
 
 /// Plain counts, pooled over requests.
@@ -126,6 +126,9 @@ pub struct Report {
     /// Limits that were not reached, where some were given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_gates: Option<Vec<GateFailure>>,
+    /// What would be best, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best: Option<Best>,
     /// Agreement with reference outputs, where some were given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comparison: Option<Comparison>,
@@ -162,6 +165,7 @@ impl Report {
             context_lengths: ContextReport::fold(requests, positions),
             against: None,
             failed_gates: None,
+            best: None,
             counts,
             categories,
             setting,

@@ -51,6 +51,8 @@ pub struct Outcome {
     pub plain_decode: Duration,
     /// Both gave the same tokens.
     pub lossless: bool,
+    /// Seed of the noise of this request.
+    pub seed: u64,
 }
 
 /// What a run tells as it goes.
@@ -150,7 +152,8 @@ impl Evaluation<'_> {
                         watched.hear(step);
                     })?;
                 speculative.total = speculative.total.saturating_sub(watched.finish()?);
-                let outcome = self.outcome(id, prompt, tokens, plain, speculative)?;
+                let mut outcome = self.outcome(id, prompt, tokens, plain, speculative)?;
+                outcome.seed = strategy.sampling.seed;
                 turns.answer(outcome.text.as_deref().unwrap_or_default());
                 watch(Event::Finished(&outcome))?;
                 outcomes.push(outcome);
@@ -288,6 +291,7 @@ impl Evaluation<'_> {
             decode: speculative.total.saturating_sub(speculative.prefill),
             plain_prefill: plain.prefill,
             plain_decode: plain.total.saturating_sub(plain.prefill),
+            seed: 0,
         })
     }
 }
