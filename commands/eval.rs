@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{ArgGroup, Args};
+use speculators::decoding::Drafting;
 use speculators::demo;
 use speculators::evaluation::{
     Comparison, Evaluation, Event, Gate, Options, Paired, Report, RequestFigures, Setting,
-    read_references,
+    SurveyedText, read_references,
 };
 use speculators::models::{DraftHead, Verifier};
 use speculators::text::{Prompt, PromptBody, TextModel, parse_prompts, read_prompts};
@@ -21,10 +22,12 @@ use crate::output::OutputFile;
 use crate::progress;
 use crate::session::Session;
 
+mod best;
 mod measures;
 mod strategy;
 mod text;
 
+use best::BestArguments;
 use measures::MeasureArguments;
 use strategy::StrategyArguments;
 
@@ -37,7 +40,7 @@ const DEMO_NEW_TOKENS: usize = 64;
 /// the same: the most likely ones, or with `--temperature` those of the same noise. Acceptance is counted as vLLM
 /// counts it.
 #[derive(Args, Debug)]
-#[command(group = ArgGroup::new("written").args(["outputs", "records"]).multiple(true))]
+#[command(group = ArgGroup::new("written").args(["outputs", "records", "write_tree", "write_calibration"]).multiple(true))]
 #[command(after_long_help = "\
 Prompts are JSON objects, one a line, with one of `prompt`, `messages`, `turns`,
 `conversations` (ShareGPT) or `prompt_token_ids`, and optionally `id` and `category`.
@@ -48,6 +51,7 @@ Examples:
   speculators eval --verifier V --speculator S --prompts P.jsonl --format json --outputs outputs.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --tree dynamic --tree-budget 16
   speculators eval --verifier V --speculator S --prompts P.jsonl --tree mc_sim_7b_63.json
+  speculators eval --verifier V --speculator S --prompts P.jsonl --best --records R.jsonl --write-tree tree.json
   speculators eval --verifier V --speculator S --prompts P.jsonl --temperature 0.6 --top-p 0.95 --top-k 20
   speculators eval --verifier V --speculator S --prompts P.jsonl --compare vllm.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --records new.jsonl --against old.jsonl
@@ -84,7 +88,7 @@ pub struct EvalArguments {
     /// Write ids, text and accepted tokens per step of each request
     #[arg(long, value_name = "FILE.jsonl")]
     pub outputs: Option<PathBuf>,
-    /// Replace the outputs and records files if they exist
+    /// Replace files that are to be written if they exist
     #[arg(long, requires = "written")]
     pub force: bool,
     /// Compare with another engine's outputs (`id`, `output_token_ids` a line) and show where logits tie
@@ -93,6 +97,9 @@ pub struct EvalArguments {
     /// Records, metrics, gates and paired differences.
     #[command(flatten)]
     pub measure: MeasureArguments,
+    /// What would be best.
+    #[command(flatten)]
+    pub best: BestArguments,
 }
 
 /// Runs the command.
@@ -126,7 +133,8 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
     let measure = &arguments.measure;
     let earlier = measure.earlier(session)?;
     measure.check_records(arguments.force)?;
-    let input = Input::gather(&arguments, session)?;
+    let files = arguments.best.open(arguments.force)?;
+    let mut input = Input::gather(&arguments, session)?;
 
     // Configs, headers and the tokenizer first: what is wrong with them need not wait for gigabytes of weights.
     let config = VerifierConfig::read(&input.verifier)?;
@@ -148,7 +156,7 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
             false => session.detail(&format!("resolved: {subject} = {value} ({reason})")),
         }
     }
-    let strategy = arguments
+    let mut strategy = arguments
         .strategy
         .resolve(opened.description.speculative_tokens, session)?;
     if references.is_some() && !strategy.sampling.is_greedy() {
@@ -169,6 +177,30 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         text: text.as_ref(),
         prompts_path: &input.prompts_path,
     };
+    if arguments.strategy.calibrates() {
+        let first = best::for_calibration(input.prompts.len())?;
+        let prompts: Vec<Prompt> = input.prompts.drain(..first).collect();
+        session.say(&format!(
+            "calibrating on the first {first} prompts; the other {} are evaluated",
+            input.prompts.len()
+        ));
+        let options = Options {
+            strategy: strategy.clone(),
+            max_new_tokens,
+        };
+        let run = best::Run {
+            evaluation: &evaluation,
+            prompts: &prompts,
+            options: &options,
+            texts: &[],
+            requests: &[],
+            speculator: &input.speculator_name,
+        };
+        let calibration = best::fit(&run, session)?;
+        if let Drafting::DynamicTree(tree) = &mut strategy.drafting {
+            tree.calibration = Some(calibration);
+        }
+    }
     let setting = Setting {
         verifier: input.verifier_name,
         speculator: input.speculator_name,
@@ -217,6 +249,20 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
     }
     let requests: Vec<RequestFigures> = outcomes.iter().map(RequestFigures::from).collect();
     let mut report = Report::fold(setting, &requests, comparison);
+    if arguments.best.best {
+        let texts: Vec<SurveyedText> = outcomes.iter().map(SurveyedText::from).collect();
+        let run = best::Run {
+            evaluation: &evaluation,
+            prompts: &input.prompts,
+            options: &options,
+            texts: &texts,
+            requests: &requests,
+            speculator: &report.setting.speculator,
+        };
+        let best = arguments.best.find(&run, records.as_mut(), session)?;
+        files.write(&best)?;
+        report.best = Some(best);
+    }
     report.against = earlier.map(|earlier| Paired::make(&report.setting, &requests, &earlier));
     conclude(&arguments, report, text.as_ref(), session)
 }
@@ -227,7 +273,15 @@ fn fold_again(arguments: &EvalArguments, path: &Path, session: &Session) -> Outc
     let earlier = arguments.measure.earlier(session)?;
     Gate::check(&arguments.measure.fail_under, records.setting.positions())?;
     let requests = &records.requests;
+    let best = match arguments.best.best {
+        true => Some(arguments.best.find_again(&records, session)?),
+        false => None,
+    };
+    if let Some(best) = &best {
+        arguments.best.open(arguments.force)?.write(best)?;
+    }
     let mut report = Report::fold(records.setting, requests, None);
+    report.best = best;
     report.against = earlier.map(|earlier| Paired::make(&report.setting, requests, &earlier));
     conclude(arguments, report, None, session)
 }

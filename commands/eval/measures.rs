@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use comfy_table::CellAlignment;
 use fs_err::{File, OpenOptions};
+use speculators::decoding::PositionSurvey;
 use speculators::evaluation::{
-    Event, Gate, GateFailure, Interval, Paired, Records, RecordsWriter, Report, Setting,
-    read_records,
+    Event, Gate, GateFailure, Interval, LatencyModel, Paired, Records, RecordsWriter, Report,
+    Setting, read_records,
 };
 use speculators_formats::{Diagnostic, Place, codes};
 
@@ -24,7 +25,7 @@ pub struct MeasureArguments {
     pub records: Option<PathBuf>,
     /// Run nothing: report on what `--records` wrote
     #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["demo", "verifier", "speculator", "prompts",
-        "num_speculative_tokens", "tree", "temperature", "max_new_tokens", "limit", "threads", "outputs", "records", "force", "compare"])]
+        "num_speculative_tokens", "tree", "temperature", "max_new_tokens", "limit", "threads", "outputs", "records", "compare"])]
     pub from_records: Option<PathBuf>,
     /// Which metrics the text report lists; the JSON report has all
     #[arg(long, value_enum, value_name = "WHICH", default_value_t = Metrics::Short)]
@@ -125,6 +126,25 @@ impl RecordsFile {
         writer
             .event(event)
             .map_err(|error| unwritable(&self.path, &error).into())
+    }
+
+    /// Writes what a survey found at a position.
+    pub fn survey(
+        &mut self,
+        id: &str,
+        every: usize,
+        position: &PositionSurvey,
+    ) -> speculators::Result<()> {
+        let writer = self.writer.as_mut();
+        let written = writer.map_or(Ok(()), |writer| writer.survey(id, every, position));
+        written.map_err(|error| unwritable(&self.path, &error).into())
+    }
+
+    /// Writes how long passes take.
+    pub fn latency(&mut self, model: &LatencyModel) -> speculators::Result<()> {
+        let writer = self.writer.as_mut();
+        let written = writer.map_or(Ok(()), |writer| writer.latency(model));
+        written.map_err(|error| unwritable(&self.path, &error).into())
     }
 
     /// Says what is left of a run that was stopped; false if nothing is.

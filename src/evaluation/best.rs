@@ -17,9 +17,9 @@ pub use latency::{LatencyModel, WidthTime};
 pub use recommendation::{Measured, OtherMachine, Recommendation};
 pub(crate) use simulation::Surveys;
 pub use simulation::{RequestSurvey, SimulatedStep, Simulation, simulate};
-pub use survey::SURVEYED_TREES;
+pub use survey::{SURVEYED_TREES, SurveyedText};
 
-use crate::decoding::{Calibration, StaticTree};
+use crate::decoding::{Calibration, Drafting, DynamicTree, StaticTree};
 use speculators_formats::{Diagnostic, codes};
 
 /// Draft tokens per step for which the best setting of each shape is looked for. 59 and the root are EAGLE's 60.
@@ -164,6 +164,29 @@ impl Best {
             static_tree,
             calibration: Some(calibrate(requests.iter())?),
         })
+    }
+}
+
+impl BestSetting {
+    /// What to draft; `best` has the tree and the calibration.
+    #[must_use]
+    pub fn drafting(&self, best: &Best) -> Option<Drafting> {
+        let calibration = match self.shape {
+            Shape::Chain => {
+                return Some(Drafting::Chain {
+                    num_speculative_tokens: self.budget,
+                });
+            }
+            Shape::Static => return best.static_tree.clone().map(Drafting::StaticTree),
+            Shape::Dynamic => None,
+            Shape::Calibrated => Some(best.calibration.clone()?),
+        };
+        Some(Drafting::DynamicTree(DynamicTree {
+            top_k: self.top_k?,
+            depth: self.depth,
+            budget: self.budget,
+            calibration,
+        }))
     }
 }
 

@@ -18,7 +18,7 @@ mod tally;
 pub use best::{
     BUDGETS, Best, BestSetting, EngineFlags, LatencyModel, Measured, OtherMachine, Recommendation,
     RequestSurvey, SURVEYED_DEPTH, SURVEYED_TREES, Shape, SimulatedStep, Simulation, SurveyFacts,
-    WidthTime, calibrate, simulate,
+    SurveyedText, WidthTime, calibrate, simulate,
 };
 pub use bootstrap::{Interval, Resampling};
 pub use comparison::{AcceptanceDifference, Comparison, Difference, Reference, read_references};

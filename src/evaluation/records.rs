@@ -11,7 +11,7 @@ use speculators_formats::{Diagnostic, Place, codes};
 use crate::Result;
 use crate::decoding::PositionSurvey;
 use crate::evaluation::best::Surveys;
-use crate::evaluation::{Event, LatencyModel, RequestSurvey, RequestFigures, Setting, StepFigures};
+use crate::evaluation::{Event, LatencyModel, RequestFigures, RequestSurvey, Setting, StepFigures};
 
 /// Name and version of the form of the lines.
 pub const RECORDS_SCHEMA: &str = "speculators.records/1";

@@ -150,7 +150,11 @@ mod tests {
     fn few_tokens_say_little() {
         let mut samples = vec![(0.5, false); 2];
         let curve = fit(&mut samples, None).unwrap();
-        assert!((curve.at(0.5) - 1.0 / 3.0).abs() < 1e-6, "{}", curve.at(0.5));
+        assert!(
+            (curve.at(0.5) - 1.0 / 3.0).abs() < 1e-6,
+            "{}",
+            curve.at(0.5)
+        );
         let curve = fit(&mut [], Some(&curve)).unwrap();
         assert!((curve.at(0.5) - 1.0 / 3.0).abs() < 1e-6);
         let curve = fit(&mut [], None).unwrap();

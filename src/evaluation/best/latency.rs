@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use speculators_kernels::causal_bits;
 
 use crate::Result;
-use crate::evaluation::{Evaluation, Outcome};
+use crate::evaluation::{Evaluation, SurveyedText};
 use crate::models::{Cache, HeadPass, VerifierPass};
 
 /// Rows of the verifier's passes that are timed.
@@ -93,18 +93,18 @@ fn at(times: &[WidthTime], rows: f64) -> f64 {
 }
 
 impl Evaluation<'_> {
-    /// Times passes of the loaded models behind the middle position of a survey of `outcomes`; `other` is the time of a
+    /// Times passes of the loaded models behind the middle position of a survey of `texts`; `other` is the time of a
     /// step of the run in which neither model ran. None where no output is long enough.
     ///
     /// # Errors
     /// When memory is refused; [`Error::Interrupted`](crate::Error::Interrupted).
     pub fn time_passes(
         &self,
-        outcomes: &[Outcome],
+        texts: &[SurveyedText],
         other: Duration,
         cancelled: &AtomicBool,
     ) -> Result<Option<LatencyModel>> {
-        let Some(tokens) = typical(outcomes) else {
+        let Some(tokens) = typical(texts) else {
             return Ok(None);
         };
         let longest = self.verifier.config().max_position_embeddings;
@@ -118,19 +118,17 @@ impl Evaluation<'_> {
 }
 
 /// Prompt and output up to the middle of all positions, of the request that comes next to it.
-fn typical(outcomes: &[Outcome]) -> Option<Vec<u32>> {
-    let long = outcomes
-        .iter()
-        .filter(|outcome| outcome.output_token_ids.len() > 1);
-    let mut texts: Vec<(usize, &Outcome)> = long
-        .map(|outcome| {
-            let half = outcome.output_token_ids.len() / 2;
-            (outcome.prompt_token_ids.len() + half, outcome)
+fn typical(texts: &[SurveyedText]) -> Option<Vec<u32>> {
+    let long = texts.iter().filter(|text| text.output_token_ids.len() > 1);
+    let mut texts: Vec<(usize, &SurveyedText)> = long
+        .map(|text| {
+            let half = text.output_token_ids.len() / 2;
+            (text.prompt_token_ids.len() + half, text)
         })
         .collect();
     texts.sort_by_key(|(length, _)| *length);
-    let (length, outcome) = texts.get(texts.len() / 2)?;
-    let tokens = [&outcome.prompt_token_ids[..], &outcome.output_token_ids].concat();
+    let (length, text) = texts.get(texts.len() / 2)?;
+    let tokens = [&text.prompt_token_ids[..], &text.output_token_ids].concat();
     Some(tokens[..*length].to_vec())
 }
 

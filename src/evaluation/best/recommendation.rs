@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{BestSetting, Shape};
-use crate::evaluation::Outcome;
+use crate::evaluation::RequestFigures;
 
 /// The setting that should be fastest on this machine.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -57,26 +57,23 @@ impl Recommendation {
 }
 
 impl Measured {
-    /// Of the outcomes of a run.
+    /// Of the requests of a run.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-    pub fn of(outcomes: &[Outcome]) -> Measured {
-        let steps = outcomes.iter().flat_map(|outcome| &outcome.steps);
+    pub fn of(requests: &[RequestFigures]) -> Measured {
+        let steps = requests.iter().flat_map(|request| &request.steps);
         let steps: Vec<usize> = steps
             .filter(|step| !step.proposed.is_empty())
             .map(|step| step.accepted)
             .collect();
         let accepted: usize = steps.iter().sum();
-        let time = |of: fn(&Outcome) -> Duration| outcomes.iter().map(of).sum::<Duration>();
-        let (plain, decode) = (
-            time(|outcome| outcome.plain_decode),
-            time(|outcome| outcome.decode),
-        );
+        let plain: Duration = requests.iter().map(|request| request.plain_decode).sum();
+        let decode: Duration = requests.iter().map(|request| request.decode).sum();
         Measured {
-            requests: outcomes.len(),
+            requests: requests.len(),
             mean_length: 1.0 + accepted as f64 / steps.len().max(1) as f64,
             speed_up: plain.as_secs_f64() / decode.as_secs_f64().max(f64::MIN_POSITIVE),
-            mismatched: outcomes.iter().filter(|outcome| !outcome.lossless).count(),
+            mismatched: requests.iter().filter(|request| !request.lossless).count(),
         }
     }
 }

@@ -8,6 +8,30 @@ use crate::Result;
 use crate::decoding::{DynamicTree, PositionSurvey, Sampling, SurveyOptions, survey};
 use crate::evaluation::{Evaluation, Outcome};
 
+/// A request whose output is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SurveyedText {
+    /// Request id.
+    pub id: String,
+    /// Prompt, in tokens.
+    pub prompt_token_ids: Vec<u32>,
+    /// Output, in tokens.
+    pub output_token_ids: Vec<u32>,
+    /// Seed of its noise.
+    pub seed: u64,
+}
+
+impl From<&Outcome> for SurveyedText {
+    fn from(outcome: &Outcome) -> SurveyedText {
+        SurveyedText {
+            id: outcome.id.clone(),
+            prompt_token_ids: outcome.prompt_token_ids.clone(),
+            output_token_ids: outcome.output_token_ids.clone(),
+            seed: outcome.seed,
+        }
+    }
+}
+
 /// Children per node and levels of the dynamic trees that are grown at each position: SGLang's default width and
 /// EAGLE's. Every smaller depth and every budget follow from them.
 pub const SURVEYED_TREES: [(usize, usize); 2] = [(4, 8), (10, 8)];
@@ -23,9 +47,10 @@ impl Evaluation<'_> {
     /// As for [`Evaluation::run`].
     pub fn survey(
         &self,
-        outcomes: &[Outcome],
+        texts: &[SurveyedText],
         sampling: &Sampling,
         every: usize,
+        with_trees: bool,
         cancelled: &AtomicBool,
         watch: &mut dyn FnMut(&str, &PositionSurvey) -> Result<()>,
     ) -> Result<Vec<RequestSurvey>> {
@@ -33,17 +58,20 @@ impl Evaluation<'_> {
             depth: SURVEYED_DEPTH,
             top: KEPT,
             every,
-            trees: trees(|| None),
+            trees: match with_trees {
+                true => trees(|| None),
+                false => Vec::new(),
+            },
         };
-        let mut requests = Vec::with_capacity(outcomes.len());
-        for outcome in outcomes {
+        let mut requests = Vec::with_capacity(texts.len());
+        for text in texts {
             let mut request = RequestSurvey {
-                id: outcome.id.clone(),
+                id: text.id.clone(),
                 every,
                 positions: Vec::new(),
             };
-            self.look(outcome, sampling, &options, cancelled, &mut |position| {
-                watch(&outcome.id, &position)?;
+            self.look(text, sampling, &options, cancelled, &mut |position| {
+                watch(&text.id, &position)?;
                 request.positions.push(position);
                 Ok(())
             })?;
@@ -52,7 +80,7 @@ impl Evaluation<'_> {
         Ok(requests)
     }
 
-    /// Grows calibrated trees at the positions of a survey, which must be of these outcomes, and adds what comes of them.
+    /// Grows calibrated trees at the positions of a survey, which must be of these texts, and adds what comes of them.
     /// The requests of either half have trees that are calibrated by the other half; a single request has its own.
     /// `watch` hears of what is added.
     ///
@@ -60,7 +88,7 @@ impl Evaluation<'_> {
     /// As for [`Evaluation::run`].
     pub fn survey_calibrated(
         &self,
-        outcomes: &[Outcome],
+        texts: &[SurveyedText],
         requests: &mut [RequestSurvey],
         sampling: &Sampling,
         every: usize,
@@ -77,11 +105,11 @@ impl Evaluation<'_> {
                 trees: trees(|| Some(calibration.clone())),
             });
         }
-        for (index, (outcome, request)) in outcomes.iter().zip(requests).enumerate() {
+        for (index, (text, request)) in texts.iter().zip(requests).enumerate() {
             let mut known = request.positions.iter_mut();
             let options = &options[index % 2];
-            self.look(outcome, sampling, options, cancelled, &mut |position| {
-                watch(&outcome.id, &position)?;
+            self.look(text, sampling, options, cancelled, &mut |position| {
+                watch(&text.id, &position)?;
                 if let Some(known) = known.next() {
                     known.trees.extend(position.trees);
                 }
@@ -93,21 +121,21 @@ impl Evaluation<'_> {
 
     fn look(
         &self,
-        outcome: &Outcome,
+        text: &SurveyedText,
         sampling: &Sampling,
         options: &SurveyOptions,
         cancelled: &AtomicBool,
         each: &mut dyn FnMut(PositionSurvey) -> Result<()>,
     ) -> Result<()> {
         let sampling = Sampling {
-            seed: outcome.seed,
+            seed: text.seed,
             ..*sampling
         };
         survey(
             self.verifier,
             self.head,
-            &outcome.prompt_token_ids,
-            &outcome.output_token_ids,
+            &text.prompt_token_ids,
+            &text.output_token_ids,
             &sampling,
             options,
             cancelled,
