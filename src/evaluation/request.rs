@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decoding::StepRecord;
+use crate::decoding::{DepthRecord, StepRecord};
 use crate::evaluation::Outcome;
 
 /// One verification step, in figures.
@@ -19,6 +19,10 @@ pub struct StepFigures {
     pub accepted: usize,
     /// Tokens added to the output, after cutting.
     pub emitted: usize,
+    /// What verifier and head held of the tokens that came out at depth 1, 2, …: as far as the draft was accepted and
+    /// one further, within what was drafted. Empty in files from before this was recorded.
+    #[serde(default)]
+    pub path: Vec<DepthRecord>,
     /// Time of the head.
     #[serde(rename = "draft_us", with = "microseconds")]
     pub draft: Duration,
@@ -80,6 +84,7 @@ impl From<&StepRecord> for StepFigures {
                 .collect(),
             accepted: step.accepted,
             emitted: step.emitted,
+            path: step.path.clone(),
             draft: step.draft,
             verify: step.verify,
             other: step.other,
