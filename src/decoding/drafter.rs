@@ -115,6 +115,7 @@ impl<'a> Drafter<'a> {
 
     /// Forgets the last of the tokens taken in, so that it can be taken in again and drafted from once more.
     pub(crate) fn forget_last(&mut self) {
+        self.forget();
         self.settled -= 1;
     }
 

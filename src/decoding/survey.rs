@@ -11,10 +11,9 @@
 use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
-use speculators_kernels::{DraftTree, Sampling, cpu};
+use speculators_kernels::{DraftTree, Sampling, VerifyTree, cpu};
 
 use super::drafter::Drafter;
-use super::growth::chain;
 use super::limits::Limits;
 use super::plain::stop_if;
 use super::sequence::Sequence;
@@ -112,6 +111,7 @@ pub fn survey(
     for context_length in steps.step_by(options.every.max(1)) {
         stop_if(cancelled)?;
         let settled = context_length - 1;
+        walk.drafter.forget();
         let row = |position: usize| &text.auxiliary[position * width..(position + 1) * width];
         walk.drafter.extend(
             &text.tokens[taken + 1..=settled],
@@ -173,7 +173,7 @@ impl Text {
             if tokens.len() == end {
                 break;
             }
-            let tree = chain(next, &[]);
+            let tree = VerifyTree::chain(next, &[]);
             next = sequence.verify(&tree)?[0];
         }
         Ok(Text { tokens, auxiliary })
