@@ -124,12 +124,12 @@ mod tests {
     #[test]
     fn a_curve_goes_through_the_shares_and_never_descends() {
         // 400 tokens each: of those at q 0.2 a tenth is true, at 0.5 nearly all, and at 0.8 half of them.
-        let tokens = |q: f32, every: usize, offset: usize| {
-            (0..400).map(move |index| (q, (index + offset) % every == 0))
+        let tokens = |q: f32, every: usize| {
+            (0..400_usize).map(move |index| (q, index.is_multiple_of(every)))
         };
-        let mut samples: Vec<(f32, bool)> = tokens(0.2, 10, 0)
-            .chain(tokens(0.5, 10, 0).map(|(q, hit)| (q, !hit)))
-            .chain(tokens(0.8, 2, 0))
+        let mut samples: Vec<(f32, bool)> = tokens(0.2, 10)
+            .chain(tokens(0.5, 10).map(|(q, hit)| (q, !hit)))
+            .chain(tokens(0.8, 2))
             .collect();
         let curve = fit(&mut samples, None).unwrap();
         let near = |q, share: f32| {

@@ -39,7 +39,7 @@ impl Candidate {
             predicted_step_ms: step,
             predicted_speed_up: latency
                 .zip(step)
-                .map(|(model, step)| mean_length * model.plain_ms() / step),
+                .map(|(model, step)| self.simulation.emitted_length() * model.plain_ms() / step),
         }
     }
 }

@@ -54,6 +54,8 @@ pub struct SimulatedStep {
     pub context_length: usize,
     /// Draft tokens it would have accepted, those included that the end of the output would have cut.
     pub accepted: usize,
+    /// Tokens it would have added to the output, after cutting.
+    pub emitted: usize,
 }
 
 /// Steps of a simulation, in sums.
@@ -63,6 +65,8 @@ pub struct Simulation {
     pub steps: usize,
     /// Draft tokens accepted.
     pub accepted: usize,
+    /// Tokens added to outputs.
+    pub emitted: usize,
 }
 
 impl RequestSurvey {
@@ -84,10 +88,20 @@ impl Simulation {
         1.0 + self.accepted as f64 / self.steps as f64
     }
 
+    /// Tokens that come out of a step, on average: less than the mean length where outputs are short.
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+    pub(super) fn emitted_length(&self) -> f64 {
+        if self.steps == 0 {
+            return 1.0;
+        }
+        self.emitted as f64 / self.steps as f64
+    }
+
     /// Adds another simulation.
     pub(super) fn add(&mut self, other: Simulation) {
         self.steps += other.steps;
         self.accepted += other.accepted;
+        self.emitted += other.emitted;
     }
 
     /// Over some requests, each step accepting what `accepted` says of its position; none where it cannot say.
@@ -100,6 +114,7 @@ impl Simulation {
             for step in walk(request, &accepted)? {
                 sum.steps += 1;
                 sum.accepted += step.accepted;
+                sum.emitted += step.emitted;
             }
         }
         Some(sum)
@@ -139,6 +154,11 @@ fn walk(
             steps.push(SimulatedStep {
                 context_length: position.context_length,
                 accepted,
+                emitted: match gapless {
+                    // There is a position for each token but the first one.
+                    true => (accepted + 1).min(request.positions.len() - at),
+                    false => accepted + 1,
+                },
             });
         }
         at += if gapless { accepted + 1 } else { 1 };

@@ -66,6 +66,12 @@ fn a_step_begins_behind_what_the_step_before_accepted() {
     let tree = of_paths(&[&[0], &[1], &[1, 2]]);
     assert_eq!(steps(&sample, &tree), [[10, 1], [12, 2]]);
     assert_eq!(simulate(&sample, &of_chain(11)), None);
+    let emitted = |drafting| {
+        let steps = simulate(&sample, &drafting).unwrap();
+        steps.iter().map(|step| step.emitted).sum::<usize>()
+    };
+    // The output has six tokens after its first; the last step of some is cut.
+    assert_eq!([1, 2, 3].map(|length| emitted(of_chain(length))), [6, 6, 6]);
     // With gaps there is no walking: each position is a step.
     let gaps = RequestSurvey { every: 2, ..sample };
     assert_eq!(steps(&gaps, &of_chain(2)).len(), 5);
@@ -152,7 +158,10 @@ fn a_tree_is_not_praised_by_the_requests_it_was_made_from() {
 
 #[test]
 fn the_fastest_setting_weighs_length_against_time() {
-    let survey = [request("a", vec![sample().positions[4].clone(); 9])];
+    let survey = [RequestSurvey {
+        every: 2,
+        ..request("a", vec![sample().positions[4].clone(); 9])
+    }];
     let time = |rows, ms| WidthTime {
         rows,
         ms,
