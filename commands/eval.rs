@@ -1,35 +1,43 @@
 //! `speculators eval`: acceptance and latency of a head, measured offline.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{ArgGroup, Args};
-use speculators::decoding::Drafting;
+use speculators::decoding::{Drafting, Verification};
 use speculators::demo;
 use speculators::evaluation::{
-    Comparison, Evaluation, Event, Gate, Options, Paired, Report, RequestFigures, Setting,
-    SurveyedText, read_references,
+    Comparison, Evaluation, Event, Gate, Options, Paired, Report, Setting, places, read_references,
 };
 use speculators::models::{DraftHead, Verifier};
-use speculators::text::{Prompt, PromptBody, TextModel, parse_prompts, read_prompts};
-use speculators_formats::{Decision, Diagnostic, Head, Place, ReadOptions, VerifierConfig, codes};
+use speculators::text::{PromptBody, PromptOptions, PromptSet, TextModel};
+use speculators_formats::{Decision, Diagnostic, Head, ReadOptions, VerifierConfig, codes};
 
 use crate::arguments::Format;
+use crate::demonstration;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::models::{self, Need};
 use crate::output::OutputFile;
-use crate::progress;
 use crate::session::Session;
+use crate::strategy::StrategyArguments;
 
+mod bar;
 mod best;
+mod export;
+mod gathering;
 mod measures;
-mod strategy;
+mod prompts;
+mod records_file;
+mod runs;
 mod text;
 
+use bar::Bar;
 use best::BestArguments;
+use gathering::{Gathering, Outputs};
 use measures::MeasureArguments;
-use strategy::StrategyArguments;
+use prompts::PromptArguments;
+use records_file::RecordsFile;
+use runs::{Plan, RunArguments};
 
 /// Output limit of the demonstration, which is to answer in seconds.
 const DEMO_NEW_TOKENS: usize = 64;
@@ -40,14 +48,18 @@ const DEMO_NEW_TOKENS: usize = 64;
 /// the same: the most likely ones, or with `--temperature` those of the same noise. Acceptance is counted as vLLM
 /// counts it.
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("seeded").args(["temperature", "shuffle"]).multiple(true))]
 #[command(group = ArgGroup::new("written").args(["outputs", "records", "write_tree", "write_calibration"]).multiple(true))]
 #[command(after_long_help = "\
-Prompts are JSON objects, one a line, with one of `prompt`, `messages`, `turns`,
-`conversations` (ShareGPT) or `prompt_token_ids`, and optionally `id` and `category`.
+Prompts are JSON objects, one a line or in a list, with one of `prompt`, `messages`, `turns`,
+`conversations` (ShareGPT) or `prompt_token_ids`, and optionally `id` and `category`; a `.txt`
+file has a prompt on each line. Published benchmarks are read as they are: see docs/prompts.md.
 
 Examples:
   speculators eval --demo
   speculators eval --verifier Llama-3.1-8B-Instruct --speculator converted --prompts mt_bench.jsonl
+  speculators eval --verifier Qwen3-8B --speculator converted --prompts builtin --thinking off
+  speculators eval --verifier V --speculator S --prompts qa.jsonl --prompts rag.jsonl --as-chat
   speculators eval --verifier V --speculator S --prompts P.jsonl --format json --outputs outputs.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --tree dynamic --tree-budget 16
   speculators eval --verifier V --speculator S --prompts P.jsonl --tree mc_sim_7b_63.json
@@ -56,7 +68,9 @@ Examples:
   speculators eval --verifier V --speculator S --prompts P.jsonl --compare vllm.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --records new.jsonl --against old.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --fail-under mean_length=2.5
-  speculators eval --from-records new.jsonl --against old.jsonl --metrics all")]
+  speculators eval --from-records new.jsonl --against old.jsonl --metrics all
+  speculators eval --verifier V --speculator S --prompts P.jsonl --records R.jsonl --resume
+  speculators eval --verifier V --speculator S --prompts P.jsonl --shuffle --limit 200 --concurrency 8")]
 pub struct EvalArguments {
     /// Evaluate the head that comes with this program; nothing else is needed
     #[arg(long, conflicts_with_all = ["verifier", "speculator", "prompts"])]
@@ -67,16 +81,16 @@ pub struct EvalArguments {
     /// Directory of the head, in any layout that `inspect` recognizes
     #[arg(long, value_name = "DIR", required_unless_present_any = ["demo", "from_records"])]
     pub speculator: Option<PathBuf>,
-    /// Prompts, one JSON object a line
-    #[arg(long, value_name = "FILE.jsonl", required_unless_present_any = ["demo", "from_records"])]
-    pub prompts: Option<PathBuf>,
+    /// What to ask.
+    #[command(flatten)]
+    pub prompting: PromptArguments,
     /// What to draft and how to choose tokens
     #[command(flatten)]
     pub strategy: StrategyArguments,
     /// Output limit per request, in tokens [default: 256; 64 in the demonstration]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_new_tokens: Option<u32>,
-    /// Take only the first prompts
+    /// Take only the first prompts; with `--shuffle`, so many at random
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
     /// Worker threads [default: one per core]
@@ -94,6 +108,9 @@ pub struct EvalArguments {
     /// Compare with another engine's outputs (`id`, `output_token_ids` a line) and show where logits tie
     #[arg(long, value_name = "FILE.jsonl")]
     pub compare: Option<PathBuf>,
+    /// Order of the prompts, several at a time, going on.
+    #[command(flatten)]
+    pub runs: RunArguments,
     /// Records, metrics, gates and paired differences.
     #[command(flatten)]
     pub measure: MeasureArguments,
@@ -132,7 +149,10 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         .transpose()?;
     let measure = &arguments.measure;
     let earlier = measure.earlier(session)?;
-    measure.check_records(arguments.force)?;
+    measure.check_records(arguments.force, arguments.runs.resume)?;
+    let records_path = measure.lines_path();
+    let records_path = records_path.as_deref();
+    let unfinished = arguments.runs.earlier(records_path, session)?;
     let files = arguments.best.open(arguments.force)?;
     let mut input = Input::gather(&arguments, session)?;
 
@@ -144,6 +164,9 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
     } else {
         None
     };
+    let prompting = &arguments.prompting;
+    prompting.set_variables(&mut input.set, text.as_ref(), session)?;
+    let prompts = &input.set.prompts;
     for decision in &opened.decisions {
         let Decision {
             subject,
@@ -156,9 +179,11 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
             false => session.detail(&format!("resolved: {subject} = {value} ({reason})")),
         }
     }
-    let mut strategy = arguments
-        .strategy
-        .resolve(opened.description.speculative_tokens, session)?;
+    let mut strategy = arguments.strategy.resolve(
+        opened.description.speculative_tokens,
+        arguments.runs.shuffle,
+        session,
+    )?;
     if references.is_some() && !strategy.sampling.is_greedy() {
         return Err(compares_noise(strategy.sampling.temperature).into());
     }
@@ -168,7 +193,8 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         if arguments.demo { DEMO_NEW_TOKENS } else { 256 },
         |limit| limit as usize,
     );
-    Gate::check(&measure.fail_under, strategy.drafting.depth())?;
+    let concurrency = usize::from(arguments.runs.concurrency);
+    Gate::check(&measure.fail_under, strategy.drafting.depth(), concurrency)?;
     let head = DraftHead::load(&opened, &verifier)?;
 
     let evaluation = Evaluation {
@@ -177,26 +203,27 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         text: text.as_ref(),
         prompts_path: &input.prompts_path,
     };
+    if arguments.best.best && strategy.verification != Verification::Match {
+        return Err(best::simulates_matching().into());
+    }
+    let mut order = arguments
+        .runs
+        .order(prompts, arguments.limit, arguments.strategy.seed());
     if arguments.strategy.calibrates() {
-        let first = best::for_calibration(input.prompts.len())?;
-        let prompts: Vec<Prompt> = input.prompts.drain(..first).collect();
-        session.say(&format!(
-            "calibrating on the first {first} prompts; the other {} are evaluated",
-            input.prompts.len()
-        ));
         let options = Options {
             strategy: strategy.clone(),
             max_new_tokens,
+            concurrency: 1,
         };
         let run = best::Run {
             evaluation: &evaluation,
-            prompts: &prompts,
+            prompts,
+            order: &order,
             options: &options,
-            texts: &[],
-            requests: &[],
             speculator: &input.speculator_name,
         };
-        let calibration = best::fit(&run, session)?;
+        let (calibration, rest) = best::fit(&run, session)?;
+        order = rest;
         if let Drafting::DynamicTree(tree) = &mut strategy.drafting {
             tree.calibration = Some(calibration);
         }
@@ -212,57 +239,78 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         dtype: verifier.precision().to_string(),
         instruction_set: speculators_kernels::cpu::features().name().to_owned(),
         threads: rayon::current_num_threads(),
+        concurrency,
+        shuffle_seed: arguments.runs.shuffle.then(|| arguments.strategy.seed()),
     };
-    let mut records = measure.records(&setting, arguments.force);
-    let bar = progress::count_bar(session, input.prompts.len() as u64, "evaluating");
-    let mut watch = |event: Event<'_>| {
-        if let Event::Finished(outcome) = event {
-            bar.inc(1);
-            bar.set_message(outcome.id.clone());
-        }
-        records
-            .as_mut()
-            .map_or(Ok(()), |records| records.event(&event))
+    let unfinished = records_path.zip(unfinished);
+    let plan = Plan::make(&evaluation, prompts, order, &setting, unfinished, session)?;
+    let kept = plan.resumption.as_ref().map(|(_, resumption)| resumption);
+    let records = records_path.map(|path| RecordsFile::new(path, arguments.force, &setting, kept));
+    let kept = plan
+        .resumption
+        .map_or_else(Vec::new, |(_, resumption)| resumption.kept);
+    let mut gathering = Gathering {
+        bar: Bar::new(session, plan.requests, max_new_tokens, &kept),
+        records,
+        outputs: outputs.map(|file| Outputs::new(file, places(prompts, &plan.order))),
+        requests: kept,
+        outcomes: references.as_ref().map(|_| Vec::new()),
+        surveyed: arguments.best.best,
+        texts: Vec::new(),
     };
     let options = Options {
         strategy,
         max_new_tokens,
+        concurrency,
     };
-    let run = evaluation.run(&input.prompts, &options, session.cancelled(), &mut watch);
-    bar.finish_and_clear();
-    if let (Err(speculators::Error::Interrupted), Some(records)) = (&run, &records)
+    let mut watch = |event: Event<'_>| gathering.hear(&event);
+    let cancelled = session.cancelled();
+    let run = evaluation.run(prompts, &plan.order, &options, cancelled, &mut watch);
+    gathering.bar.clear();
+    if let (Err(speculators::Error::Interrupted), Some(records)) = (&run, &gathering.records)
         && records.tell_what_is_left(session)
     {
         return Ok(Exit::Interrupted);
     }
-    let outcomes = run?;
+    run?;
+    gathering.sort();
+    let Gathering {
+        records,
+        outputs,
+        requests,
+        outcomes,
+        texts,
+        ..
+    } = gathering;
 
-    let comparison = references
-        .map(|references| Comparison::make(&verifier, &outcomes, &references))
+    let run = best::Run {
+        evaluation: &evaluation,
+        prompts,
+        order: &plan.order,
+        options: &options,
+        speculator: &setting.speculator,
+    };
+    let best = match arguments.best.best {
+        true => Some(
+            arguments
+                .best
+                .find(&run, &texts, &requests, records, session)?,
+        ),
+        false => None,
+    };
+    if let Some(best) = &best {
+        files.write(best)?;
+    }
+    if let Some(path) = &measure.records {
+        export::replace_lines(path, arguments.force, &setting, &requests, session)?;
+    }
+    let comparison = outcomes
+        .zip(references)
+        .map(|(outcomes, references)| Comparison::make(&verifier, &outcomes, &references))
         .transpose()?;
-    if let Some(mut file) = outputs {
-        for outcome in &outcomes {
-            serde_json::to_writer(&mut file, &outcome.record())?;
-            writeln!(file)?;
-        }
-        file.finish()?;
-    }
-    let requests: Vec<RequestFigures> = outcomes.iter().map(RequestFigures::from).collect();
+    outputs.map(Outputs::finish).transpose()?;
     let mut report = Report::fold(setting, &requests, comparison);
-    if arguments.best.best {
-        let texts: Vec<SurveyedText> = outcomes.iter().map(SurveyedText::from).collect();
-        let run = best::Run {
-            evaluation: &evaluation,
-            prompts: &input.prompts,
-            options: &options,
-            texts: &texts,
-            requests: &requests,
-            speculator: &report.setting.speculator,
-        };
-        let best = arguments.best.find(&run, records.as_mut(), session)?;
-        files.write(&best)?;
-        report.best = Some(best);
-    }
+    report.best = best;
     report.against = earlier.map(|earlier| Paired::make(&report.setting, &requests, &earlier));
     conclude(&arguments, report, text.as_ref(), session)
 }
@@ -271,7 +319,15 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
 fn fold_again(arguments: &EvalArguments, path: &Path, session: &Session) -> Outcome {
     let records = measures::read(path, session)?;
     let earlier = arguments.measure.earlier(session)?;
-    Gate::check(&arguments.measure.fail_under, records.setting.positions())?;
+    let setting = &records.setting;
+    Gate::check(
+        &arguments.measure.fail_under,
+        setting.positions(),
+        setting.concurrency,
+    )?;
+    if let Some(copy) = &arguments.measure.records {
+        export::write(copy, arguments.force, &records)?;
+    }
     let requests = &records.requests;
     let best = match arguments.best.best {
         true => Some(arguments.best.find_again(&records, session)?),
@@ -326,7 +382,7 @@ fn compares_noise(temperature: f32) -> Diagnostic {
 struct Input {
     verifier: PathBuf,
     speculator: PathBuf,
-    prompts: Vec<Prompt>,
+    set: PromptSet,
     prompts_path: PathBuf,
     verifier_name: String,
     speculator_name: String,
@@ -341,42 +397,32 @@ impl Input {
             models::localize(&mut directory, Need::Everything, session)?;
             Ok(directory)
         };
-        match (
-            &arguments.verifier,
-            &arguments.speculator,
-            &arguments.prompts,
-        ) {
-            (Some(verifier), Some(speculator), Some(prompts)) => Ok(Input {
-                prompts: read_prompts(prompts, arguments.limit)?,
-                prompts_path: prompts.clone(),
+        match (&arguments.verifier, &arguments.speculator) {
+            (Some(verifier), Some(speculator)) => Ok(Input {
+                set: arguments
+                    .prompting
+                    .read(arguments.runs.read_limit(arguments.limit), session)?,
+                prompts_path: arguments.prompting.path(),
                 verifier_name: verifier.display().to_string(),
                 speculator_name: speculator.display().to_string(),
                 verifier: local(verifier)?,
                 speculator: local(speculator)?,
                 _unpacked: None,
             }),
-            _ => Input::demonstration(arguments.limit),
+            _ => Input::demonstration(arguments.runs.read_limit(arguments.limit)),
         }
     }
 
     fn demonstration(limit: Option<usize>) -> Result<Input, Failure> {
-        let unpacked = tempfile::Builder::new()
-            .prefix("speculators-demo-")
-            .tempdir()
-            .context("no temporary directory for the demonstration")
-            .map_err(Failure::Other)?;
-        demo::unpack(unpacked.path()).map_err(|error| {
-            Diagnostic::error(
-                codes::OUTPUT_UNWRITABLE,
-                "the demonstration cannot be unpacked",
-            )
-            .at(Place::file(unpacked.path()))
-            .note(error.to_string())
-        })?;
+        let unpacked = demonstration::unpack()?;
+        let options = PromptOptions {
+            limit,
+            ..PromptOptions::default()
+        };
         Ok(Input {
             verifier: unpacked.path().join(demo::VERIFIER),
             speculator: unpacked.path().join(demo::SPECULATOR),
-            prompts: parse_prompts(Path::new(demo::PROMPTS_NAME), demo::PROMPTS, limit)?,
+            set: PromptSet::parse(Path::new(demo::PROMPTS_NAME), demo::PROMPTS, options)?,
             prompts_path: PathBuf::from(demo::PROMPTS_NAME),
             verifier_name: "demonstration verifier".into(),
             speculator_name: "demonstration head".into(),
@@ -385,7 +431,8 @@ impl Input {
     }
 
     fn needs_text(&self) -> bool {
-        self.prompts
+        self.set
+            .prompts
             .iter()
             .any(|prompt| !matches!(prompt.body, PromptBody::Tokens(_)))
     }

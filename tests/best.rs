@@ -87,8 +87,15 @@ fn simulated_steps_are_those_of_a_run() {
                     ..Limits::new(&verifier, max_new_tokens)
                 };
                 let silent = &mut |_: &[u32], _: Option<&_>| {};
+                let choosing = Strategy::new(
+                    Drafting::Chain {
+                        num_speculative_tokens: 1,
+                    },
+                    sampling,
+                )
+                .choosing();
                 let plain =
-                    generate_with(&verifier, &prompt, &limits, &sampling, &cancelled, silent)
+                    generate_with(&verifier, &prompt, &limits, &choosing, &cancelled, silent)
                         .unwrap();
                 let calibrated = |calibration| DynamicTree {
                     top_k: 3,
@@ -120,7 +127,7 @@ fn simulated_steps_are_those_of_a_run() {
                     &head,
                     &prompt,
                     output,
-                    &sampling,
+                    &choosing,
                     &options,
                     &cancelled,
                     &mut |position| {
@@ -132,10 +139,7 @@ fn simulated_steps_are_those_of_a_run() {
                 .unwrap();
                 assert_eq!(*each, output.len() - 1);
                 for drafting in settings() {
-                    let strategy = Strategy {
-                        drafting: drafting.clone(),
-                        ..strategy(sampling)
-                    };
+                    let strategy = Strategy::new(drafting.clone(), sampling);
                     let run = speculate_with(
                         &verifier,
                         &head,
@@ -183,13 +187,6 @@ fn simulated_steps_are_those_of_a_run() {
     );
 }
 
-fn strategy(sampling: Sampling) -> Strategy {
-    Strategy {
-        sampling,
-        ..Strategy::greedy_chain(1)
-    }
-}
-
 #[test]
 fn places_and_probabilities_are_those_of_the_whole_list() {
     let directory = tiny::directory();
@@ -213,7 +210,7 @@ fn places_and_probabilities_are_those_of_the_whole_list() {
         &head,
         &prompt,
         &output,
-        &Sampling::greedy(),
+        &Strategy::greedy_chain(1).choosing(),
         &options,
         &AtomicBool::new(false),
         &mut |position| {

@@ -13,7 +13,7 @@ use speculators::evaluation::{
 use speculators::text::Prompt;
 use speculators_formats::{Diagnostic, codes};
 
-use super::measures::RecordsFile;
+use super::records_file::RecordsFile;
 use crate::failure::Failure;
 use crate::output::OutputFile;
 use crate::progress;
@@ -30,7 +30,7 @@ pub struct BestArguments {
     ///
     /// After the run, each position of the outputs is looked at once more by the head, which says exactly what every
     /// chain and tree would have accepted; passes of both models are timed; and the recommended setting is run.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "resume")]
     pub best: bool,
     /// Look at every N-th position only: faster, but then mean lengths are estimates
     #[arg(long, value_name = "N", requires = "best", value_parser = clap::value_parser!(u32).range(1..))]
@@ -56,9 +56,8 @@ pub struct Files {
 pub struct Run<'a> {
     pub evaluation: &'a Evaluation<'a>,
     pub prompts: &'a [Prompt],
+    pub order: &'a [usize],
     pub options: &'a Options,
-    pub texts: &'a [SurveyedText],
-    pub requests: &'a [RequestFigures],
     pub speculator: &'a str,
 }
 
@@ -79,13 +78,15 @@ impl BestArguments {
     pub fn find(
         &self,
         run: &Run<'_>,
-        mut records: Option<&mut RecordsFile>,
+        texts: &[SurveyedText],
+        requests: &[RequestFigures],
+        mut records: Option<RecordsFile>,
         session: &Session,
     ) -> Result<Best, Failure> {
         let every = self.survey_every.map_or(1, |every| every as usize);
-        let Strategy { sampling, .. } = run.options.strategy;
+        let choosing = run.options.strategy.choosing();
         let cancelled = session.cancelled();
-        let steps = run.texts.iter();
+        let steps = texts.iter();
         let steps = steps.map(|text| {
             text.output_token_ids
                 .len()
@@ -99,20 +100,20 @@ impl BestArguments {
             let records = records.as_mut();
             records.map_or(Ok(()), |records| records.survey(id, every, position))
         };
-        let (evaluation, texts) = (run.evaluation, run.texts);
+        let evaluation = run.evaluation;
         let mut surveys =
-            evaluation.survey(texts, &sampling, every, true, cancelled, &mut watch)?;
+            evaluation.survey(texts, &choosing, every, true, cancelled, &mut watch)?;
         evaluation.survey_calibrated(
             texts,
             &mut surveys,
-            &sampling,
+            &choosing,
             every,
             cancelled,
             &mut watch,
         )?;
         bar.finish_and_clear();
-        let latency = evaluation.time_passes(texts, other(run.requests), cancelled)?;
-        if let (Some(latency), Some(records)) = (&latency, records) {
+        let latency = evaluation.time_passes(texts, other(requests), cancelled)?;
+        if let (Some(latency), Some(records)) = (&latency, &mut records) {
             records.latency(latency)?;
         }
         let mut best = Best::find(&surveys, latency, self.cost_ratio, run.speculator)?;
@@ -148,9 +149,10 @@ impl Measure for Best {
         };
         let strategy = Strategy {
             drafting,
-            sampling: run.options.strategy.sampling,
+            ..run.options.strategy.clone()
         };
-        let requests = decode(run, strategy, MEASURED, "measuring", session)?.1;
+        let order = &run.order[..run.order.len().min(MEASURED)];
+        let requests = decode(run, strategy, order, "measuring", session)?.1;
         if let Some(recommendation) = &mut self.recommendation {
             recommendation.measured = Some(Measured::of(&requests));
         }
@@ -175,52 +177,61 @@ impl Files {
     }
 }
 
-/// Measures on some prompts how often the head is right.
-pub fn fit(run: &Run<'_>, session: &Session) -> Result<Calibration, Failure> {
-    // What is drafted changes nothing about the text; this is the least.
-    let strategy = Strategy {
-        drafting: Drafting::Chain {
-            num_speculative_tokens: 1,
-        },
-        sampling: run.options.strategy.sampling,
-    };
-    let sampling = strategy.sampling;
-    let (texts, _) = decode(run, strategy, run.prompts.len(), "calibrating", session)?;
-    let surveys = run.evaluation.survey(
-        &texts,
-        &sampling,
-        1,
-        false,
-        session.cancelled(),
-        &mut |_, _| Ok(()),
-    )?;
-    Ok(calibrate(surveys.iter())?)
-}
-
-/// How many of the prompts are for measuring how often the head is right; the others are evaluated.
-pub fn for_calibration(prompts: usize) -> Result<usize, Failure> {
-    if prompts < 2 {
-        let title = format!("`--tree calibrated` needs 2 prompts or more, and there are {prompts}");
+/// Measures on the first quarter of the prompts how often the head is right; returns also which prompts are left.
+pub fn fit(run: &Run<'_>, session: &Session) -> Result<(Calibration, Vec<usize>), Failure> {
+    let total = run.order.len();
+    if total < 2 {
+        let title = format!("`--tree calibrated` needs 2 prompts or more, and there are {total}");
         return Err(Diagnostic::error(codes::USAGE, title)
             .note("the first quarter is for measuring how often the head is right, the others are evaluated")
             .help("write a calibration with `--best --write-calibration FILE.json` and pass it as `--calibration`")
             .into());
     }
-    Ok(prompts.div_ceil(4))
+    let (first, rest) = run.order.split_at(total.div_ceil(4));
+    session.say(&format!(
+        "calibrating on the first {} prompts; the other {} are evaluated",
+        first.len(),
+        rest.len()
+    ));
+    // What is drafted changes nothing about the text; this is the least.
+    let strategy = Strategy {
+        drafting: Drafting::Chain {
+            num_speculative_tokens: 1,
+        },
+        ..run.options.strategy.clone()
+    };
+    let choosing = strategy.choosing();
+    let (texts, _) = decode(run, strategy, first, "calibrating", session)?;
+    let surveys = run.evaluation.survey(
+        &texts,
+        &choosing,
+        1,
+        false,
+        session.cancelled(),
+        &mut |_, _| Ok(()),
+    )?;
+    Ok((calibrate(surveys.iter())?, rest.to_vec()))
 }
 
-/// Decodes the first prompts of a run in another way.
+/// That another rule of verification cannot be simulated.
+pub fn simulates_matching() -> Diagnostic {
+    Diagnostic::error(codes::USAGE, "`--best` simulates `--verification match` only")
+        .note("other rules accept by chance or by how probable a token is, which a survey does not know")
+        .help("leave out `--verification` and `--lossy`: the best setting of one rule is near that of another")
+}
+
+/// Decodes some of the prompts in another way, one at a time.
 fn decode(
     run: &Run<'_>,
     strategy: Strategy,
-    limit: usize,
+    order: &[usize],
     what: &str,
     session: &Session,
 ) -> Result<(Vec<SurveyedText>, Vec<RequestFigures>), Failure> {
-    let prompts = &run.prompts[..run.prompts.len().min(limit)];
-    let bar = progress::count_bar(session, prompts.len() as u64, what);
+    let bar = progress::count_bar(session, order.len() as u64, what);
     let options = Options {
         strategy,
+        concurrency: 1,
         ..run.options.clone()
     };
     let (mut texts, mut requests) = (Vec::new(), Vec::new());
@@ -232,9 +243,10 @@ fn decode(
         }
         Ok(())
     };
+    let cancelled = session.cancelled();
     let decoded = run
         .evaluation
-        .run(prompts, &options, session.cancelled(), &mut watch);
+        .run(run.prompts, order, &options, cancelled, &mut watch);
     bar.finish_and_clear();
     decoded?;
     Ok((texts, requests))

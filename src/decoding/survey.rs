@@ -11,8 +11,9 @@
 use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
-use speculators_kernels::{DraftTree, Sampling, VerifyTree, cpu};
+use speculators_kernels::{Accepted, DraftTree, VerifyTree, cpu};
 
+use super::choosing::Choosing;
 use super::drafter::Drafter;
 use super::limits::Limits;
 use super::plain::stop_if;
@@ -20,6 +21,9 @@ use super::sequence::Sequence;
 use super::strategy::DynamicTree;
 use crate::Result;
 use crate::models::{DraftHead, Verifier};
+
+/// Rows of one pass over the output.
+const ROWS: usize = 256;
 
 /// What to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +74,7 @@ pub struct TreePlaces {
     pub places: Vec<Vec<usize>>,
 }
 
-/// Looks at the positions of `output`, which the verifier has given after `prompt` with this sampling, from the one on
+/// Looks at the positions of `output`, which the verifier has given after `prompt`, choosing so, from the one on
 /// where a first step would begin; `each` hears of every position.
 ///
 /// # Errors
@@ -84,7 +88,7 @@ pub fn survey(
     head: &DraftHead,
     prompt: &[u32],
     output: &[u32],
-    sampling: &Sampling,
+    choosing: &Choosing,
     options: &SurveyOptions,
     cancelled: &AtomicBool,
     each: &mut dyn FnMut(PositionSurvey) -> Result<()>,
@@ -96,7 +100,7 @@ pub fn survey(
         ..Limits::new(verifier, output.len() + beyond)
     };
     limits.check(verifier, prompt)?;
-    let text = Text::read(verifier, head, prompt, output, sampling, &limits, cancelled)?;
+    let text = Text::read(verifier, head, prompt, output, choosing, &limits, cancelled)?;
     let mut walk = Walk {
         drafter: Drafter::new(head, text.tokens.len() + beyond)?,
         head,
@@ -140,7 +144,7 @@ pub fn survey(
 struct Text {
     /// Prompt, output, and as many tokens further as a draft at the last step could reach.
     tokens: Vec<u32>,
-    /// Auxiliary states of the positions of prompt and output.
+    /// Auxiliary states of their positions.
     auxiliary: Vec<f32>,
 }
 
@@ -150,31 +154,43 @@ impl Text {
         head: &DraftHead,
         prompt: &[u32],
         output: &[u32],
-        sampling: &Sampling,
+        choosing: &Choosing,
         limits: &Limits,
         cancelled: &AtomicBool,
     ) -> Result<Text> {
-        let known = [prompt, output].concat();
-        let room = known.len() + limits.max_new_tokens.saturating_sub(output.len());
-        let mut sequence = Sequence::new(verifier, head.auxiliary_layers(), *sampling, room)?;
+        let mut tokens = [prompt, output].concat();
+        let end = limits
+            .context_length
+            .min(prompt.len() + limits.max_new_tokens);
+        let mut sequence = Sequence::new(verifier, head.auxiliary_layers(), *choosing, end)?;
         let mut auxiliary = Vec::new();
-        let mut next = sequence.prefill(&known, |_, pass, _| {
+        let first = sequence.prefill(prompt, |_, pass, _| {
             stop_if(cancelled)?;
             auxiliary.extend_from_slice(pass.auxiliary());
             Ok(())
         })?;
-        let mut tokens = known;
-        let end = limits
-            .context_length
-            .min(prompt.len() + limits.max_new_tokens);
-        while tokens.len() < end {
-            tokens.push(next);
-            sequence.push([next], limits);
-            if tokens.len() == end {
-                break;
+        sequence.push([output.first().copied().unwrap_or(first)], limits)?;
+        // The place of the last token that the sequence has.
+        let mut last = prompt.len();
+        while last < tokens.len() {
+            stop_if(cancelled)?;
+            let behind = tokens.len().min(last + ROWS);
+            let tree = VerifyTree::chain(tokens[last], &tokens[last + 1..behind]);
+            let targets = sequence.verify(&tree)?;
+            let next = targets.last().copied().unwrap_or_default();
+            auxiliary.extend_from_slice(sequence.auxiliary());
+            if behind == tokens.len() {
+                if behind >= end {
+                    break;
+                }
+                tokens.push(next);
             }
-            let tree = VerifyTree::chain(next, &[]);
-            next = sequence.verify(&tree)?[0];
+            let accepted = Accepted {
+                path: (1..behind - last).collect(),
+                bonus: tokens[behind],
+            };
+            sequence.accept(&tree, &accepted, limits)?;
+            last = behind;
         }
         Ok(Text { tokens, auxiliary })
     }

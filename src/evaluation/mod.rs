@@ -5,15 +5,21 @@ mod bootstrap;
 mod comparison;
 mod context;
 mod gates;
+mod in_flight;
 mod metrics;
+mod order;
+mod outcome;
 mod paired;
 mod records;
 mod report;
 mod request;
+mod resumption;
 mod rule;
 mod run;
 mod setting;
+mod table;
 mod tally;
+mod turns;
 
 pub use best::{
     BUDGETS, Best, BestSetting, EngineFlags, LatencyModel, Measured, OtherMachine, Recommendation,
@@ -25,9 +31,14 @@ pub use comparison::{AcceptanceDifference, Comparison, Difference, Reference, re
 pub use context::ContextReport;
 pub use gates::{Gate, GateFailure};
 pub use metrics::{Better, Metric, MetricValue};
+pub use order::shuffled;
+pub use outcome::{Event, Outcome, OutputRecord};
 pub use paired::{Paired, PairedDifference};
 pub use records::{RECORDS_SCHEMA, Records, RecordsWriter, read_records};
 pub use report::{Acceptance, CategoryReport, Counts, Latency, Lossless, Report};
 pub use request::{RequestFigures, StepFigures};
-pub use run::{Evaluation, Event, Options, Outcome, OutputRecord};
+pub use resumption::{Resumption, copy_kept};
+pub use run::{Evaluation, Options, request_seed};
 pub use setting::{SamplingSetting, Setting};
+pub use table::write_table;
+pub use turns::places;

@@ -5,12 +5,14 @@ use std::sync::atomic::AtomicBool;
 use super::simulation::RequestSurvey;
 use super::{SURVEYED_DEPTH, calibrate};
 use crate::Result;
-use crate::decoding::{DynamicTree, PositionSurvey, Sampling, SurveyOptions, survey};
+use crate::decoding::{Choosing, DynamicTree, PositionSurvey, SurveyOptions, survey};
 use crate::evaluation::{Evaluation, Outcome};
 
 /// A request whose output is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SurveyedText {
+    /// Which prompt of the file, and which of its turns, both from 0.
+    pub place: [usize; 2],
     /// Request id.
     pub id: String,
     /// Prompt, in tokens.
@@ -24,6 +26,7 @@ pub struct SurveyedText {
 impl From<&Outcome> for SurveyedText {
     fn from(outcome: &Outcome) -> SurveyedText {
         SurveyedText {
+            place: outcome.place,
             id: outcome.id.clone(),
             prompt_token_ids: outcome.prompt_token_ids.clone(),
             output_token_ids: outcome.output_token_ids.clone(),
@@ -48,7 +51,7 @@ impl Evaluation<'_> {
     pub fn survey(
         &self,
         texts: &[SurveyedText],
-        sampling: &Sampling,
+        choosing: &Choosing,
         every: usize,
         with_trees: bool,
         cancelled: &AtomicBool,
@@ -70,7 +73,7 @@ impl Evaluation<'_> {
                 every,
                 positions: Vec::new(),
             };
-            self.look(text, sampling, &options, cancelled, &mut |position| {
+            self.look(text, choosing, &options, cancelled, &mut |position| {
                 watch(&text.id, &position)?;
                 request.positions.push(position);
                 Ok(())
@@ -90,7 +93,7 @@ impl Evaluation<'_> {
         &self,
         texts: &[SurveyedText],
         requests: &mut [RequestSurvey],
-        sampling: &Sampling,
+        choosing: &Choosing,
         every: usize,
         cancelled: &AtomicBool,
         watch: &mut dyn FnMut(&str, &PositionSurvey) -> Result<()>,
@@ -108,7 +111,7 @@ impl Evaluation<'_> {
         for (index, (text, request)) in texts.iter().zip(requests).enumerate() {
             let mut known = request.positions.iter_mut();
             let options = &options[index % 2];
-            self.look(text, sampling, options, cancelled, &mut |position| {
+            self.look(text, choosing, options, cancelled, &mut |position| {
                 watch(&text.id, &position)?;
                 if let Some(known) = known.next() {
                     known.trees.extend(position.trees);
@@ -122,21 +125,19 @@ impl Evaluation<'_> {
     fn look(
         &self,
         text: &SurveyedText,
-        sampling: &Sampling,
+        choosing: &Choosing,
         options: &SurveyOptions,
         cancelled: &AtomicBool,
         each: &mut dyn FnMut(PositionSurvey) -> Result<()>,
     ) -> Result<()> {
-        let sampling = Sampling {
-            seed: text.seed,
-            ..*sampling
-        };
+        let mut choosing = *choosing;
+        choosing.sampling.seed = text.seed;
         survey(
             self.verifier,
             self.head,
             &text.prompt_token_ids,
             &text.output_token_ids,
-            &sampling,
+            &choosing,
             options,
             cancelled,
             each,
