@@ -95,7 +95,7 @@ fn simulated_steps_are_those_of_a_run() {
                 )
                 .choosing();
                 let plain =
-                    generate_with(&verifier, &prompt, &limits, &choosing, &cancelled, silent)
+                    generate_with(&verifier, &prompt, &limits, choosing, &cancelled, silent)
                         .unwrap();
                 let calibrated = |calibration| DynamicTree {
                     top_k: 3,

@@ -51,7 +51,7 @@ impl<'a> Drafter<'a> {
 
     /// What the head said of the token after each of `path`, the first of which follows the last one taken in:
     /// `[draft vocab]` each, for as long as it was asked.
-    pub(crate) fn said_along<'s>(&'s self, path: impl IntoIterator<Item = u32>) -> Vec<&'s [f32]> {
+    pub(crate) fn said_along(&self, path: impl IntoIterator<Item = u32>) -> Vec<&[f32]> {
         let mut tokens = path.into_iter();
         let mut source = self
             .sources
