@@ -30,6 +30,8 @@ const EXEMPT: &[(Code, &str)] = &[
     (codes::PROMPT_MALFORMED, "about prompts"),
     (codes::PROMPT_TOO_LONG, "about prompts"),
     (codes::PROMPTS_EMPTY, "about prompts"),
+    (codes::CALIBRATION, "about draft trees"),
+    (codes::SURVEY_EMPTY, "about records"),
     (codes::RECORDS_MALFORMED, "about records of an evaluation"),
     (codes::RECORDS_OTHER_RUN, "about records of an evaluation"),
     (codes::REQUESTS_NAMELESS, "about prompts"),

@@ -100,6 +100,25 @@ impl<'a> Drafter<'a> {
         Ok(())
     }
 
+    /// Logits after the last row, over what can be drafted, as [`DraftHead::logits`] has them.
+    pub(crate) fn logits(&self, logits: &mut Vec<f32>) -> Result<()> {
+        let width = self.head.description().hidden_size;
+        let hidden = self.pass.hidden();
+        self.head.logits(&hidden[hidden.len() - width..], logits)
+    }
+
+    /// Goes on by a token as if it had been drafted.
+    pub(crate) fn follow(&mut self, token: u32) -> Result<()> {
+        self.keep_last();
+        self.step(&[token])
+    }
+
+    /// Forgets the last of the tokens taken in, so that it can be taken in again and drafted from once more.
+    pub(crate) fn forget_last(&mut self) {
+        self.forget();
+        self.settled -= 1;
+    }
+
     /// Drafts `count` tokens after those taken in, each drawn from what the head says comes after the draft so far.
     pub(crate) fn draw(&mut self, count: usize, drawing: &mut Drawing) -> Result<Vec<u32>> {
         let mut tokens: Vec<u32> = Vec::with_capacity(count);

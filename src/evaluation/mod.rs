@@ -1,5 +1,6 @@
 //! Offline evaluation: prompts in, one record per verification step out, and every metric a fold over the records.
 
+mod best;
 mod bootstrap;
 mod comparison;
 mod context;
@@ -20,6 +21,11 @@ mod table;
 mod tally;
 mod turns;
 
+pub use best::{
+    BUDGETS, Best, BestSetting, EngineFlags, LatencyModel, Measured, OtherMachine, Recommendation,
+    RequestSurvey, SURVEYED_DEPTH, SURVEYED_TREES, Shape, SimulatedStep, Simulation, SurveyFacts,
+    SurveyedText, WidthTime, calibrate, simulate,
+};
 pub use bootstrap::{Interval, Resampling};
 pub use comparison::{AcceptanceDifference, Comparison, Difference, Reference, read_references};
 pub use context::ContextReport;

@@ -10,8 +10,8 @@ use crate::decoding::Verification;
 use crate::evaluation::bootstrap::Bootstrap;
 use crate::evaluation::tally::Tally;
 use crate::evaluation::{
-    Comparison, ContextReport, GateFailure, Interval, Metric, MetricValue, Paired, RequestFigures,
-    Resampling, Setting,
+    Best, Comparison, ContextReport, GateFailure, Interval, Metric, MetricValue, Paired,
+    RequestFigures, Resampling, Setting,
 };
 
 /// Plain counts, pooled over requests.
@@ -142,6 +142,9 @@ pub struct Report {
     /// Limits that were not reached, where some were given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_gates: Option<Vec<GateFailure>>,
+    /// What would be best, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best: Option<Best>,
     /// Agreement with reference outputs, where some were given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comparison: Option<Comparison>,
@@ -182,6 +185,7 @@ impl Report {
             context_lengths: ContextReport::fold(requests, positions),
             against: None,
             failed_gates: None,
+            best: None,
             counts,
             categories,
             setting,
