@@ -18,6 +18,7 @@ mod pull;
 mod push;
 mod render;
 mod resolve;
+mod schema;
 mod session;
 mod stitch_mtp;
 mod tables;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         Command::Vocab(command) => vocab::run(command, &session),
         Command::Doctor(command) => doctor::run(&command, &session),
         Command::Explain(command) => explain::run(&command, &session),
+        Command::Schema(command) => schema::run(&command, &session),
         Command::Completions(command) => completions::run(&command, &session),
     };
     outcome

@@ -579,6 +579,14 @@ codes! {
          package takes such turns for the assistant's, because some data name the model that answered, and so they are \
          taken here.\n\n\
          If the role is not an answer, correct the data: its text is counted, and trained on, as if it were.";
+    NOT_A_RUN = 751, "a file to compare is no finished run",
+        "Two runs are compared by their reports (`eval --format json`) or their records (`eval --records`). The file given \
+         is neither, or is malformed, or is a report of a version that did not yet keep sums by request.\n\n\
+         Name a report or records. Records of any version can be compared.";
+    NOTHING_IN_COMMON = 752, "two runs to compare have no prompt in common",
+        "Runs are compared prompt by prompt: requests are paired by their ids, and pairs whose prompts are not the same \
+         tokens are left out. Nothing is left.\n\n\
+         Run both over the same prompts file, with the same tokenizer and chat template.";
 }
 
 /// The explanation of a code, or nothing for an unknown one.
@@ -595,7 +603,7 @@ pub const FAMILIES: &[(u16, &str)] = &[
     (300, "Vocabulary maps"),
     (400, "Head against verifier and serving configuration"),
     (500, "Serving with a runtime"),
-    (700, "Prompts and data"),
+    (700, "Prompts, data and runs"),
 ];
 
 /// The page `docs/errors.md`: every explanation, by family.

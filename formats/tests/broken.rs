@@ -26,6 +26,8 @@ const EXEMPT: &[(Code, &str)] = &[
     (codes::PROMPT_MALFORMED, "about prompts"),
     (codes::PROMPT_TOO_LONG, "about prompts"),
     (codes::PROMPTS_EMPTY, "about prompts"),
+    (codes::NOT_A_RUN, "about finished runs"),
+    (codes::NOTHING_IN_COMMON, "about finished runs"),
     (codes::OPTION_ELSEWHERE, "about options of a fresh head"),
     (
         codes::NUMPY_MALFORMED,

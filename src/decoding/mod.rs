@@ -22,7 +22,7 @@ mod strategy;
 
 pub use limits::Limits;
 pub use plain::{generate, generate_with, next_logits};
-pub use record::{Chooser, FinishReason, Generation, NearTie, StepRecord};
+pub use record::{Chooser, DepthRecord, FinishReason, Generation, NearTie, StepRecord};
 pub use speculation::{Speculation, speculate, speculate_with};
 pub use speculators_kernels::Sampling;
 pub use static_tree::StaticTree;

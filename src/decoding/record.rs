@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::models::Choice;
 
@@ -19,6 +20,9 @@ pub struct StepRecord {
     pub accepted: usize,
     /// Tokens added to the output: one more than accepted, fewer where the text ended among them.
     pub emitted: usize,
+    /// What verifier and head held of the tokens that came out at depth 1, 2, …: as far as the draft was accepted and
+    /// one further, within what was drafted.
+    pub path: Vec<DepthRecord>,
     /// Choices that rounding may have decided: the verifier's where it did not sample, and the head's in a chain.
     pub near_ties: Vec<NearTie>,
     /// Time of the head: taking in the tokens of the step before, and drafting.
@@ -29,8 +33,27 @@ pub struct StepRecord {
     pub other: Duration,
 }
 
+/// What verifier and head held of a token that came out where a draft token was put to the test.
+///
+/// Probabilities are those tokens are sampled from, after temperature and filters; at temperature 0, where there is
+/// no chance, those of temperature 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
+pub struct DepthRecord {
+    /// Place of the token in the head's order, 0 being its favourite; none where it is not in the draft vocabulary.
+    pub rank: Option<usize>,
+    /// The verifier's probability of it.
+    pub p: f32,
+    /// The head's probability of it, 0 outside its vocabulary.
+    pub q: f32,
+    /// The head's probability of its favourite.
+    pub top_q: f32,
+    /// `Σ min(p, q)` over the vocabulary: the chance that rejection sampling accepts a token drawn by the head here
+    /// (β of Leviathan et al., arXiv 2211.17192, definition 3.1).
+    pub overlap: f32,
+}
+
 /// Who made a choice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Chooser {
     /// The head, when it drafted.
@@ -40,7 +63,7 @@ pub enum Chooser {
 }
 
 /// A choice between logits within one bfloat16 step of each other: another engine may have taken the other token.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct NearTie {
     /// Who chose.
     pub by: Chooser,

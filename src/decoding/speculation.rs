@@ -208,6 +208,7 @@ impl<'a> Speculation<'a> {
             proposed_per_depth,
             accepted: accepted.path.len(),
             emitted,
+            path: Vec::new(),
             near_ties,
             draft,
             verify,

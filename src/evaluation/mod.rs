@@ -1,27 +1,45 @@
 //! Offline evaluation: prompts in, one record per verification step out, and every metric a fold over the records.
 
+mod accepted_length;
 mod bootstrap;
+mod calibration;
 mod comparison;
 mod context;
+mod finished_run;
 mod gates;
 mod metrics;
+mod pages;
 mod paired;
+mod pairing;
 mod records;
 mod report;
 mod request;
+mod request_report;
 mod rule;
 mod run;
+mod run_comparison;
+mod schema;
 mod setting;
 mod tally;
 
+pub use accepted_length::AcceptedLength;
 pub use bootstrap::{Interval, Resampling};
+pub use calibration::{Calibration, CalibrationBin};
 pub use comparison::{AcceptanceDifference, Comparison, Difference, Reference, read_references};
 pub use context::ContextReport;
+pub use finished_run::FinishedRun;
 pub use gates::{Gate, GateFailure};
 pub use metrics::{Better, Metric, MetricValue};
+pub use pages::PageForm;
 pub use paired::{Paired, PairedDifference};
 pub use records::{RECORDS_SCHEMA, Records, RecordsWriter, read_records};
-pub use report::{Acceptance, CategoryReport, Counts, Latency, Lossless, Report};
+pub use report::{Acceptance, CategoryReport, Counts, Latency, Lossless, REPORT_SCHEMA, Report};
 pub use request::{RequestFigures, StepFigures};
+pub use request_report::RequestReport;
 pub use run::{Evaluation, Event, Options, Outcome, OutputRecord};
+pub use run_comparison::{
+    COMPARISON_SCHEMA, CategoryDifference, ComparedRun, MetricDifference, PromptCheck,
+    RequestDifference, RunComparison, SettingDifference, Verdict,
+};
+pub use schema::Document;
 pub use setting::{SamplingSetting, Setting};

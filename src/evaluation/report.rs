@@ -3,18 +3,22 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::evaluation::bootstrap::Bootstrap;
 use crate::evaluation::tally::Tally;
 use crate::evaluation::{
-    Comparison, ContextReport, GateFailure, Interval, Metric, MetricValue, Paired, RequestFigures,
-    Resampling, Setting,
+    AcceptedLength, Calibration, Comparison, ContextReport, GateFailure, Interval, Metric,
+    MetricValue, Paired, RequestFigures, RequestReport, Resampling, Setting,
 };
 
+/// Name and version of the report's form.
+pub const REPORT_SCHEMA: &str = "speculators.eval/1";
+
 /// Plain counts, pooled over requests.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Counts {
     /// Requests decoded; each turn of a `turns` prompt is one.
     pub requests: usize,
@@ -38,7 +42,7 @@ pub struct Counts {
 }
 
 /// Acceptance, in vLLM's definitions.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Acceptance {
     /// Share of steps that accepted at least 1, 2, … draft tokens.
     pub per_position: Vec<f64>,
@@ -51,7 +55,7 @@ pub struct Acceptance {
 }
 
 /// Times, on this machine and this engine.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Latency {
     /// Mean time of the prompt pass per request, milliseconds.
     pub prefill_ms: f64,
@@ -72,7 +76,7 @@ pub struct Latency {
 }
 
 /// Whether speculation changed anything.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Lossless {
     /// Requests whose tokens were compared with plain decoding.
     pub checked: usize,
@@ -83,7 +87,7 @@ pub struct Lossless {
 }
 
 /// Counts and acceptance of one category of prompts.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct CategoryReport {
     /// The category.
     pub category: String,
@@ -93,15 +97,22 @@ pub struct CategoryReport {
     pub acceptance: Acceptance,
     /// Between what its mean length lies in 95 of 100 runs over other prompts like these.
     pub mean_length_interval: Option<Interval>,
-    /// Its metrics, by name.
+    /// Its metrics, by name; null where there is nothing to make one of.
+    #[schemars(with = "BTreeMap<String, Option<f64>>")]
     pub metrics: Map<String, Value>,
 }
 
 /// The whole report.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Report {
     /// Name and version of this structure.
+    #[schemars(extend("const" = REPORT_SCHEMA))]
     pub schema: &'static str,
+    /// Version of the program that made the report.
+    pub version: &'static str,
+    /// The command that made the run, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// What was run.
     pub setting: Setting,
     /// Pooled counts.
@@ -120,6 +131,13 @@ pub struct Report {
     pub resampling: Resampling,
     /// Acceptance by the number of tokens before a step.
     pub context_lengths: Vec<ContextReport>,
+    /// How often steps accept 0, 1, 2, … draft tokens.
+    pub accepted_lengths: Vec<AcceptedLength>,
+    /// How far the probabilities of the head can be believed, where the records have them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+    /// The sums of each request, which two reports are compared by.
+    pub requests: Vec<RequestReport>,
     /// Differences from the records of another run, where some were given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub against: Option<Paired>,
@@ -153,13 +171,21 @@ impl Report {
             .map(|(category, requests)| CategoryReport::fold(category, &requests, positions))
             .collect();
         Report {
-            schema: "speculators.eval/1",
+            schema: REPORT_SCHEMA,
+            version: env!("CARGO_PKG_VERSION"),
+            command: None,
             acceptance: counts.acceptance(),
             latency: Latency::fold(requests, &counts),
             lossless: Lossless::fold(requests),
             metrics: measure(requests, positions),
             resampling: Resampling::MADE,
             context_lengths: ContextReport::fold(requests, positions),
+            accepted_lengths: AcceptedLength::fold(requests, positions),
+            calibration: Calibration::fold(requests),
+            requests: requests
+                .iter()
+                .map(|request| RequestReport::of(request, positions))
+                .collect(),
             against: None,
             failed_gates: None,
             counts,

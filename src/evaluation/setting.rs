@@ -1,11 +1,12 @@
 //! What was run, as the evaluation report says it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::decoding::{Drafting, Sampling};
 
 /// What was run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Setting {
     /// The verifier, as named by the user.
     pub verifier: String,
@@ -57,7 +58,7 @@ impl Setting {
 }
 
 /// How tokens are chosen, in the terms of serving engines.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct SamplingSetting {
     /// 0 is greedy, and then nothing else plays a part.
     pub temperature: f32,

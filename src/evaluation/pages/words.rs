@@ -1,0 +1,71 @@
+//! What was run, in words.
+
+use crate::decoding::Drafting;
+use crate::evaluation::{SamplingSetting, Setting};
+
+/// What is drafted in each step.
+pub(super) fn drafting(drafting: &Drafting) -> String {
+    match drafting {
+        Drafting::Chain {
+            num_speculative_tokens: 1,
+        } => "1 draft token per step".to_owned(),
+        Drafting::Chain {
+            num_speculative_tokens,
+        } => format!("a chain of {num_speculative_tokens} draft tokens per step"),
+        Drafting::DynamicTree(tree) => format!(
+            "a dynamic tree of up to {} draft tokens per step (top-k {}, depth {})",
+            drafting.tokens(),
+            tree.top_k,
+            tree.depth
+        ),
+        Drafting::StaticTree(tree) => format!(
+            "a static tree of {} draft tokens per step (depth {})",
+            drafting.tokens(),
+            tree.depth()
+        ),
+    }
+}
+
+/// How tokens are chosen.
+pub(super) fn sampling(sampling: &SamplingSetting) -> String {
+    if sampling.temperature == 0.0 {
+        return "greedy: the most likely token (temperature 0)".to_owned();
+    }
+    let mut words = vec![format!("temperature {}", sampling.temperature)];
+    if sampling.top_k > 0 {
+        words.push(format!("top-k {}", sampling.top_k));
+    }
+    if sampling.top_p < 1.0 {
+        words.push(format!("top-p {}", sampling.top_p));
+    }
+    if sampling.min_p > 0.0 {
+        words.push(format!("min-p {}", sampling.min_p));
+    }
+    words.push(format!("seed {}", sampling.seed));
+    words.join(", ")
+}
+
+/// The whole setting, line by line.
+pub(super) fn setting(setting: &Setting) -> Vec<[String; 2]> {
+    let line = |name: &str, value: String| [name.to_owned(), value];
+    vec![
+        line("Verifier", setting.verifier.clone()),
+        line(
+            "Head",
+            format!("{} ({} layout)", setting.speculator, setting.layout),
+        ),
+        line("Draft", drafting(&setting.drafting)),
+        line("Tokens are", sampling(&setting.sampling)),
+        line(
+            "Output limit",
+            format!("{} tokens per request", setting.max_new_tokens),
+        ),
+        line(
+            "Machine",
+            format!(
+                "{} on {}, {} threads",
+                setting.dtype, setting.instruction_set, setting.threads
+            ),
+        ),
+    ]
+}
