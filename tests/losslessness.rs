@@ -175,6 +175,18 @@ fn agree(
         );
         assert!(step.accepted <= step.proposed_per_depth.len());
         assert!(step.proposed_per_depth.len() <= strategy.drafting.depth());
+        let (depth, accepted) = (step.proposed_per_depth.len(), step.accepted);
+        if matches!(strategy.drafting, Drafting::Chain { .. }) {
+            // A chain holds the head's favourites.
+            let favourites = step.path.iter().take_while(|token| token.rank == Some(0));
+            assert_eq!(favourites.count(), accepted, "{what}, {strategy:?}");
+            assert_eq!(step.path.len(), depth.min(accepted + 1));
+        }
+        assert!(step.path.len() >= accepted);
+        for token in &step.path {
+            assert!(token.p > 0.0 && token.p <= 1.0 && (token.rank.is_some() || token.q == 0.0));
+            assert!(token.q <= token.top_q && token.overlap <= 1.0);
+        }
     }
     found
 }

@@ -13,6 +13,7 @@
 mod drafter;
 mod growth;
 mod limits;
+mod observation;
 mod plain;
 mod record;
 mod sequence;

@@ -73,6 +73,11 @@ impl<'a> Sequence<'a> {
         self.pass.auxiliary()
     }
 
+    /// Tokens the verifier knows.
+    pub(crate) fn vocabulary(&self) -> usize {
+        self.verifier.config().vocab_size
+    }
+
     /// Logits of the last choices, `[rows, vocab]`.
     pub(crate) fn logits(&self) -> &[f32] {
         &self.logits

@@ -8,8 +8,9 @@ use speculators_kernels::{Accepted, VerifyTree, cpu};
 use super::drafter::Drafter;
 use super::growth::chain;
 use super::limits::Limits;
+use super::observation::Observer;
 use super::plain::{lap, room, stop_if};
-use super::record::{Chooser, FinishReason, Generation, NearTie, StepRecord};
+use super::record::{Chooser, DepthRecord, FinishReason, Generation, NearTie, StepRecord};
 use super::sequence::Sequence;
 use super::strategy::{Drafting, Strategy};
 use crate::Result;
@@ -69,7 +70,8 @@ pub fn speculate_with(
                 steps,
                 finish,
                 prefill,
-                total: start.elapsed(),
+                // Looking at what was decoded is no part of decoding.
+                total: start.elapsed().saturating_sub(speculation.observer.time),
             });
         }
         stop_if(cancelled)?;
@@ -95,6 +97,7 @@ pub struct Speculation<'a> {
     fresh: Vec<u32>,
     /// The head's choices for the last chain; nothing for a tree.
     choices: Vec<Choice>,
+    observer: Observer,
     finish: Option<FinishReason>,
 }
 
@@ -138,6 +141,7 @@ impl<'a> Speculation<'a> {
             covered: prompt.len(),
             fresh: Vec::new(),
             choices: Vec::new(),
+            observer: Observer::new(strategy.sampling),
             finish,
         })
     }
@@ -184,6 +188,7 @@ impl<'a> Speculation<'a> {
         let begin = Instant::now();
         let mut mark = begin;
         let context_length = self.sequence.len();
+        self.drafter.forget();
         let tree = self.draft()?;
         let draft = lap(&mut mark);
 
@@ -195,6 +200,9 @@ impl<'a> Speculation<'a> {
         self.fresh.clear();
         let path = accepted.path.iter().map(|node| tree.tokens[*node]);
         self.fresh.extend(path.chain([accepted.bonus]));
+        let observed = self.observer.time;
+        let path = self.observe(&accepted)?;
+        let observed = self.observer.time - observed;
         self.covered = context_length + tree.tokens.len() - 1;
         let (emitted, finish) = self.sequence.accept(&tree, &accepted, self.limits)?;
         self.finish = finish;
@@ -208,12 +216,26 @@ impl<'a> Speculation<'a> {
             proposed_per_depth,
             accepted: accepted.path.len(),
             emitted,
-            path: Vec::new(),
+            path,
             near_ties,
             draft,
             verify,
-            other: begin.elapsed().saturating_sub(draft + verify),
+            other: begin.elapsed().saturating_sub(draft + verify + observed),
         })
+    }
+
+    /// What verifier and head held of the tokens of a step, which are the fresh ones.
+    fn observe(&mut self, accepted: &Accepted) -> Result<Vec<DepthRecord>> {
+        let width = self.sequence.vocabulary();
+        let logits = self.sequence.logits();
+        let nodes = std::iter::once(0).chain(accepted.path.iter().copied());
+        let said = self.drafter.said_along(self.fresh.iter().copied());
+        self.observer.look(
+            self.fresh.iter().copied(),
+            nodes.map(|node| &logits[node * width..(node + 1) * width]),
+            &said,
+            self.head.vocabulary(),
+        )
     }
 
     /// The draft of a step, below the last token.

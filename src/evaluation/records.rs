@@ -259,7 +259,7 @@ mod tests {
         let line: serde_json::Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
         let expected = serde_json::json!({
             "record": "step", "id": "a", "category": "code", "step": 0, "context_length": 40,
-            "proposed": [1, 1, 1], "accepted": 2, "emitted": 3,
+            "proposed": [1, 1, 1], "accepted": 2, "emitted": 3, "path": [],
             "draft_us": 1234.567, "verify_us": 0.001, "other_us": 0.0,
         });
         assert_eq!(line, expected);

@@ -20,7 +20,7 @@ mod shapes;
 use std::sync::Arc;
 
 use speculators_formats::{Head, HeadDescription};
-use speculators_kernels::{EmbeddingTable, cpu};
+use speculators_kernels::{DraftVocabulary, EmbeddingTable, cpu};
 
 use super::attention::Pass;
 use super::cache::Cache;
@@ -44,9 +44,9 @@ pub struct DraftHead {
     fc: Linear,                      // [hidden, auxiliary layers * target hidden]
     hidden_norm: Vec<f32>,           // [hidden]
     layers: Vec<Layer>,
-    norm: Vec<f32>,                 // [hidden]
-    lm_head: Arc<Linear>, // [draft vocab, hidden], rows in the order of their verifier ids
-    verifier_ids: Option<Vec<u32>>, // [draft vocab], ascending; none where both vocabularies are one
+    norm: Vec<f32>,              // [hidden]
+    lm_head: Arc<Linear>,        // [draft vocab, hidden], rows in the order of their verifier ids
+    vocabulary: DraftVocabulary, // [draft vocab], verifier ids ascending
     rotary: Rotary,
 }
 
@@ -72,6 +72,13 @@ impl HeadPass {
     #[must_use]
     pub fn hidden(&self) -> &[f32] {
         self.normed.get(self.rows * self.width)
+    }
+
+    /// `[rows, draft vocab]` of the last [`DraftHead::rank`] or [`DraftHead::propose`], as [`DraftHead::logits`] gives
+    /// them.
+    #[must_use]
+    pub fn logits(&self) -> &[f32] {
+        &self.logits
     }
 }
 
@@ -118,7 +125,7 @@ impl DraftHead {
             })
             .collect::<Result<Vec<_>>>()?;
         let norm = weights.vector("norm.weight", hidden);
-        let (lm_head, verifier_ids) = output::output(head, &weights, verifier)?;
+        let (lm_head, vocabulary) = output::output(head, &weights, verifier)?;
         weights.finish(std::iter::empty())?;
         let rotary = Rotary::new(
             &description.rope,
@@ -137,7 +144,7 @@ impl DraftHead {
             layers,
             norm,
             lm_head,
-            verifier_ids,
+            vocabulary,
             rotary,
         })
     }
@@ -362,7 +369,13 @@ impl DraftHead {
     /// The verifier ids that the columns of [`DraftHead::logits`] stand for; none where both vocabularies are one.
     #[must_use]
     pub fn verifier_ids(&self) -> Option<&[u32]> {
-        self.verifier_ids.as_deref()
+        self.vocabulary.verifier_ids()
+    }
+
+    /// Which of the verifier's tokens the columns of [`DraftHead::logits`] stand for.
+    #[must_use]
+    pub fn vocabulary(&self) -> &DraftVocabulary {
+        &self.vocabulary
     }
 
     /// The `count` most likely tokens after each of the last `rows` rows of the pass, best first and the smaller on a
@@ -391,7 +404,7 @@ impl DraftHead {
         for (row, total) in log_probabilities.chunks_exact_mut(count).zip(totals) {
             row.iter_mut().for_each(|logit| *logit -= total);
         }
-        if let Some(ids) = &self.verifier_ids {
+        if let Some(ids) = self.verifier_ids() {
             for token in tokens {
                 *token = ids[*token as usize];
             }
@@ -416,7 +429,7 @@ impl DraftHead {
             self.precision.rounding(),
             &mut pass.logits,
         )?;
-        let name = |column: u32| match &self.verifier_ids {
+        let name = |column: u32| match self.verifier_ids() {
             Some(ids) => ids[column as usize],
             None => column,
         };
