@@ -1,6 +1,6 @@
 //! Drafting trees: the head runs once per level, over all nodes of the level that are to have children.
 
-use speculators_kernels::{DraftTree, VerifyTree, causal_bits, cpu};
+use speculators_kernels::{DraftTree, VerifyTree, cpu};
 
 use super::drafter::Drafter;
 use super::static_tree::StaticTree;
@@ -98,41 +98,6 @@ impl Drafter<'_> {
             self.expand(&inputs, &sources, &positions, &visible)?;
             rows = inner;
         }
-        Ok(verify_tree(tokens, parents))
-    }
-}
-
-/// A chain below `root`.
-pub(crate) fn chain(root: u32, drafted: &[u32]) -> VerifyTree {
-    let nodes = drafted.len() + 1;
-    VerifyTree {
-        tokens: std::iter::once(root)
-            .chain(drafted.iter().copied())
-            .collect(),
-        parents: (-1..drafted.len() as i32).collect(),
-        depths: (0..nodes as u32).collect(),
-        words: nodes.div_ceil(32),
-        bits: causal_bits(nodes),
-    }
-}
-
-/// Derives depths and masks of a tree whose parents come before their children, -1 first for the root.
-fn verify_tree(tokens: Vec<u32>, parents: Vec<i32>) -> VerifyTree {
-    let (nodes, words) = (parents.len(), parents.len().div_ceil(32));
-    let mut depths = vec![0; nodes];
-    let mut bits = vec![0; nodes * words];
-    for node in 0..nodes {
-        if let Ok(parent) = usize::try_from(parents[node]) {
-            depths[node] = depths[parent] + 1;
-            bits.copy_within(parent * words..(parent + 1) * words, node * words);
-        }
-        bits[node * words + node / 32] |= 1 << (node % 32);
-    }
-    VerifyTree {
-        tokens,
-        parents,
-        depths,
-        words,
-        bits,
+        Ok(VerifyTree::from_parents(tokens, parents)?)
     }
 }

@@ -3,9 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use speculators_kernels::{Sampling, cpu};
+use speculators_kernels::{Sampling, VerifyTree, cpu};
 
-use super::growth::chain;
 use super::limits::Limits;
 use super::record::{Generation, StepRecord};
 use super::sequence::Sequence;
@@ -64,7 +63,7 @@ pub fn generate_with(
         stop_if(cancelled)?;
         let begin = Instant::now();
         let context_length = sequence.len();
-        let tree = chain(sequence.tokens()[context_length - 1], &[]);
+        let tree = VerifyTree::chain(sequence.tokens()[context_length - 1], &[]);
         let accepted = cpu::accept(&tree.parents, &tree.tokens, sequence.verify(&tree)?)?;
         let verify = begin.elapsed();
         finish = sequence.accept(&tree, &accepted, limits)?.1;

@@ -6,7 +6,6 @@ use std::time::Instant;
 use speculators_kernels::{Accepted, VerifyTree, cpu};
 
 use super::drafter::Drafter;
-use super::growth::chain;
 use super::limits::Limits;
 use super::observation::Observer;
 use super::plain::{lap, room, stop_if};
@@ -257,9 +256,9 @@ impl<'a> Speculation<'a> {
                 let reach = reach.min(self.limits.context_length);
                 let mut drafted = self.draft_chain(*num_speculative_tokens, reach)?;
                 drafted.truncate(room);
-                Ok(chain(root, &drafted))
+                Ok(VerifyTree::chain(root, &drafted))
             }
-            _ if depth == 0 => Ok(chain(root, &[])),
+            _ if depth == 0 => Ok(VerifyTree::chain(root, &[])),
             Drafting::DynamicTree(tree) => {
                 self.extend()?;
                 self.drafter.grow(root, tree, depth)
