@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use comfy_table::CellAlignment;
 use fs_err::{File, OpenOptions};
 use speculators::evaluation::{
-    Event, Gate, GateFailure, Interval, Paired, Records, RecordsWriter, Report, Setting,
+    Event, Gate, GateFailure, Interval, Paired, PromptCheck, Records, RecordsWriter, Report, RunComparison, Setting,
     read_records,
 };
 use speculators_formats::{Diagnostic, Place, codes};
@@ -24,7 +24,7 @@ pub struct MeasureArguments {
     pub records: Option<PathBuf>,
     /// Run nothing: report on what `--records` wrote
     #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["demo", "verifier", "speculator", "prompts",
-        "num_speculative_tokens", "tree", "temperature", "max_new_tokens", "limit", "threads", "outputs", "records", "force", "compare"])]
+        "num_speculative_tokens", "tree", "temperature", "max_new_tokens", "limit", "threads", "outputs", "records", "compare"])]
     pub from_records: Option<PathBuf>,
     /// Which metrics the text report lists; the JSON report has all
     #[arg(long, value_enum, value_name = "WHICH", default_value_t = Metrics::Short)]
@@ -252,6 +252,85 @@ pub fn write_paired(paired: &Paired, which: Metrics, output: &mut impl Write) ->
         ]);
     }
     writeln!(output, "{}", table.trim_fmt())
+}
+
+/// What differs between two finished runs.
+pub fn write_comparison(
+    comparison: &RunComparison,
+    which: Metrics,
+    output: &mut impl Write,
+) -> io::Result<()> {
+    for (name, run) in [("first", &comparison.first), ("second", &comparison.second)] {
+        let setting = &run.setting;
+        writeln!(
+            output,
+            "{name:<8}{}: {} for {}, {} requests",
+            run.file, setting.speculator, setting.verifier, run.requests
+        )?;
+    }
+    writeln!(output)?;
+    if !comparison.settings.is_empty() {
+        let mut table = tables::plain(&["setting", "first", "second"]);
+        for setting in &comparison.settings {
+            let written = |value: &serde_json::Value| match value {
+                serde_json::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            table.add_row([
+                setting.name.clone(),
+                written(&setting.first),
+                written(&setting.second),
+            ]);
+        }
+        writeln!(output, "{}\n", table.trim_fmt())?;
+    }
+    let by = match comparison.prompts_by {
+        PromptCheck::Digest => "a digest of their tokens",
+        PromptCheck::TokenCount => "their number of tokens, for want of digests",
+    };
+    writeln!(
+        output,
+        "{} requests paired, their prompts held to be the same by {by}",
+        comparison.paired
+    )?;
+    for (names, what) in [
+        (&comparison.only_first, "only in the first"),
+        (&comparison.only_second, "only in the second"),
+        (&comparison.other_prompts, "left out, with other prompts"),
+    ] {
+        if !names.is_empty() {
+            writeln!(output, "{what}: {}", names.join(", "))?;
+        }
+    }
+    let mut table = tables::numbers(&["metric", "first", "second", "difference", "95 % interval", ""]);
+    let listed = comparison.metrics.iter();
+    for metric in listed.filter(|metric| metric.short || which == Metrics::All) {
+        table.add_row([
+            metric.name.clone(),
+            figure(Some(metric.first)),
+            figure(Some(metric.second)),
+            format!("{:+.3}", metric.difference),
+            signed(metric.interval),
+            metric.verdict.as_str().to_owned(),
+        ]);
+    }
+    writeln!(output, "\n{}", table.trim_fmt())?;
+    if comparison.categories.is_empty() {
+        return Ok(());
+    }
+    let mut table = tables::numbers(&["mean length", "requests", "first", "second", "difference", "95 % interval", ""]);
+    for part in &comparison.categories {
+        table.add_row([
+            part.category.clone(),
+            part.paired.to_string(),
+            figure(Some(part.first)),
+            figure(Some(part.second)),
+            format!("{:+.3}", part.difference),
+            signed(part.interval),
+            part.verdict.as_str().to_owned(),
+        ]);
+    }
+    writeln!(output, "\n{}", table.trim_fmt())
 }
 
 /// What gates came to.

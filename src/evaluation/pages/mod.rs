@@ -12,6 +12,7 @@ mod words;
 
 use std::path::Path;
 
+use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Value};
 use serde::Serialize;
@@ -89,8 +90,12 @@ fn render(template: &str, view: &impl Serialize) -> Result<String> {
             .into()
     };
     let mut environment = Environment::new();
-    environment.set_trim_blocks(true);
-    environment.set_lstrip_blocks(true);
+    // A block on a line of its own leaves no line behind.
+    let syntax = SyntaxConfig::builder()
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .build();
+    environment.set_syntax(syntax.map_err(fault)?);
     environment.add_filter("cell", |text: String| cell(&text));
     for (name, source) in TEMPLATES {
         environment.add_template(name, source).map_err(fault)?;
