@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use comfy_table::CellAlignment;
 use fs_err::{File, OpenOptions};
 use speculators::evaluation::{
-    Event, Gate, GateFailure, Interval, Paired, PromptCheck, Records, RecordsWriter, Report, RunComparison, Setting,
-    read_records,
+    Event, Gate, GateFailure, Interval, Paired, PromptCheck, Records, RecordsWriter, Report,
+    RunComparison, Setting, read_records,
 };
 use speculators_formats::{Diagnostic, Place, codes};
 
@@ -302,7 +302,14 @@ pub fn write_comparison(
             writeln!(output, "{what}: {}", names.join(", "))?;
         }
     }
-    let mut table = tables::numbers(&["metric", "first", "second", "difference", "95 % interval", ""]);
+    let mut table = tables::numbers(&[
+        "metric",
+        "first",
+        "second",
+        "difference",
+        "95 % interval",
+        "",
+    ]);
     let listed = comparison.metrics.iter();
     for metric in listed.filter(|metric| metric.short || which == Metrics::All) {
         table.add_row([
@@ -318,7 +325,15 @@ pub fn write_comparison(
     if comparison.categories.is_empty() {
         return Ok(());
     }
-    let mut table = tables::numbers(&["mean length", "requests", "first", "second", "difference", "95 % interval", ""]);
+    let mut table = tables::numbers(&[
+        "mean length",
+        "requests",
+        "first",
+        "second",
+        "difference",
+        "95 % interval",
+        "",
+    ]);
     for part in &comparison.categories {
         table.add_row([
             part.category.clone(),

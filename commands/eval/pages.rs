@@ -55,7 +55,10 @@ pub fn write(pages: Vec<PageFile>, report: &Report) -> Result<(), Failure> {
     fill(pages, |form| form.report(report))
 }
 
-fn fill(pages: Vec<PageFile>, text: impl Fn(PageForm) -> Result<String, speculators::Error>) -> Result<(), Failure> {
+fn fill(
+    pages: Vec<PageFile>,
+    text: impl Fn(PageForm) -> Result<String, speculators::Error>,
+) -> Result<(), Failure> {
     for mut page in pages {
         page.file.write_all(text(page.form)?.as_bytes())?;
         page.file.finish()?;
@@ -70,14 +73,21 @@ pub fn two_runs(arguments: &EvalArguments) -> Result<Option<[&Path; 2]>, Failure
         [] | [_] => Ok(None),
         more => Err(Diagnostic::error(
             codes::USAGE,
-            format!("`--compare` takes one file or two, and there are {}", more.len()),
+            format!(
+                "`--compare` takes one file or two, and there are {}",
+                more.len()
+            ),
         )
         .into()),
     }
 }
 
 /// Compares two finished runs, and runs nothing.
-pub fn compare(arguments: &EvalArguments, [first, second]: [&Path; 2], session: &Session) -> Outcome {
+pub fn compare(
+    arguments: &EvalArguments,
+    [first, second]: [&Path; 2],
+    session: &Session,
+) -> Outcome {
     runs_nothing(arguments)?;
     let pages = arguments.pages.open(arguments.force)?;
     let first = read(first, session)?;
@@ -175,7 +185,9 @@ const NOT_OF_THE_RUN: [(&str, bool); 12] = [
 /// The command that repeats a run: what was typed, without what only says where its figures go.
 pub fn command(typed: impl Iterator<Item = std::ffi::OsString>) -> String {
     let mut words = vec!["speculators".to_owned()];
-    let mut typed = typed.skip(1).map(|word| word.to_string_lossy().into_owned());
+    let mut typed = typed
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned());
     while let Some(word) = typed.next() {
         let name = word.split('=').next().unwrap_or_default();
         match NOT_OF_THE_RUN.iter().find(|(option, _)| *option == name) {
@@ -205,8 +217,20 @@ mod tests {
     #[test]
     fn the_command_keeps_what_is_measured_and_leaves_out_where_it_goes() {
         let typed = [
-            "target/speculators", "eval", "--demo", "--report", "a b.html", "--report=b.md", "--limit", "3", "--force",
-            "--prompts", "it's.jsonl", "--fail-under", "tau=3", "--temperature=0.6",
+            "target/speculators",
+            "eval",
+            "--demo",
+            "--report",
+            "a b.html",
+            "--report=b.md",
+            "--limit",
+            "3",
+            "--force",
+            "--prompts",
+            "it's.jsonl",
+            "--fail-under",
+            "tau=3",
+            "--temperature=0.6",
         ];
         let command = command(typed.iter().map(std::ffi::OsString::from));
         let kept = "speculators eval --demo --limit 3 --prompts 'it'\\''s.jsonl' --temperature=0.6";
