@@ -164,22 +164,39 @@ fn unwritable(path: &Path, error: &io::Error) -> Diagnostic {
     .note(error.to_string())
 }
 
+/// Letters that a line of metrics takes with its definition.
+const WHOLE_METRICS: usize = 160;
+
 /// The metrics of a run, each with its definition.
 pub fn write_metrics(report: &Report, which: Metrics, output: &mut impl Write) -> io::Result<()> {
-    let mut table = tables::plain(&["metric", "value", "95 % interval", "definition"]);
     let listed = report.metrics.iter();
-    for metric in listed.filter(|metric| metric.short || which == Metrics::All) {
-        table.add_row([
+    let listed = listed.filter(|metric| metric.short || which == Metrics::All);
+    let width = tables::terminal_width();
+    let narrow = width.is_some_and(|width| width < WHOLE_METRICS);
+    // Definitions in a column of a few letters are hard to read: there they follow the figures.
+    let titles = ["metric", "value", "95 % interval", "definition"];
+    let columns = if narrow { 3 } else { 4 };
+    let mut table = tables::plain(&titles[..columns]);
+    for metric in listed.clone() {
+        let cells = [
             metric.name.clone(),
             figure(metric.value),
             interval(metric.interval),
             format!("{} ({})", metric.definition, metric.whose),
-        ]);
+        ];
+        table.add_row(cells.into_iter().take(columns));
     }
     if let Some(column) = table.column_mut(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     writeln!(output, "{}", table.trim_fmt())?;
+    if narrow {
+        writeln!(output)?;
+        for metric in listed {
+            let line = format!("{}: {} ({})", metric.name, metric.definition, metric.whose);
+            writeln!(output, "{}", tables::wrapped(&line, 2, width))?;
+        }
+    }
     if which == Metrics::Short {
         let rest = report.metrics.len() - table.row_iter().count();
         writeln!(output, "`--metrics all` lists {rest} more")?;
@@ -270,19 +287,13 @@ pub fn write_comparison(
     }
     writeln!(output)?;
     if !comparison.settings.is_empty() {
-        let mut table = tables::plain(&["setting", "first", "second"]);
+        writeln!(output, "set otherwise:")?;
         for setting in &comparison.settings {
-            let written = |value: &serde_json::Value| match value {
-                serde_json::Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            table.add_row([
-                setting.name.clone(),
-                written(&setting.first),
-                written(&setting.second),
-            ]);
+            let line = format!("  {}: {} → {}", setting.name, setting.first, setting.second);
+            let line = tables::wrapped(&line, 4, tables::terminal_width());
+            writeln!(output, "{line}")?;
         }
-        writeln!(output, "{}\n", table.trim_fmt())?;
+        writeln!(output)?;
     }
     let by = match comparison.prompts_by {
         PromptCheck::Digest => "a digest of their tokens",

@@ -1,6 +1,7 @@
 //! The schemas of what an evaluation writes, made from the types that are written, so that they cannot fall behind.
 
 use schemars::generate::SchemaSettings;
+use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
@@ -57,5 +58,22 @@ fn of<T: JsonSchema>(title: &str) -> Schema {
     let settings = SchemaSettings::draft2020_12().for_serialize();
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     schema.insert("title".to_owned(), title.into());
+    let mut older_files = RecursiveTransform(may_be_missing);
+    older_files.transform(&mut schema);
     schema
+}
+
+/// What has a default was not written by earlier versions, whose files have the same schema name.
+fn may_be_missing(schema: &mut Schema) {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let has_default = |(_, property): &(&String, &Value)| property.get("default").is_some();
+    let with_default: Vec<String> = properties
+        .into_iter()
+        .flatten()
+        .filter(has_default)
+        .map(|(name, _)| name.clone())
+        .collect();
+    if let Some(Value::Array(required)) = schema.get_mut("required") {
+        required.retain(|name| !with_default.iter().any(|missing| name == missing));
+    }
 }

@@ -20,6 +20,8 @@ pub(super) struct View {
     settings: Table,
     figures: Vec<Figure>,
     metrics: Table,
+    /// How many requests were paired, in words.
+    requested: String,
     requests: Table,
     clear: usize,
     compared: usize,
@@ -59,6 +61,7 @@ pub(super) fn view(comparison: &RunComparison) -> View {
             .flatten()
             .collect(),
         metrics: metrics(comparison),
+        requested: counted(comparison.paired, "request"),
         requests: requests(comparison),
         clear: comparison.metrics.iter().filter(clear).count(),
         compared: comparison.metrics.len(),
@@ -77,7 +80,7 @@ fn summary(comparison: &RunComparison) -> Vec<String> {
     for (name, unit) in [
         ("mean_length", "mean length"),
         ("speedup", "speed-up"),
-        ("tokens_per_second", "tokens per second"),
+        ("tokens_per_second", "rate in tokens per second"),
     ] {
         if let Some(metric) = comparison.metric(name) {
             says.push(format!(
@@ -307,19 +310,19 @@ fn row(name: String, metric: &MetricDifference) -> Vec<String> {
 fn metrics(comparison: &RunComparison) -> Table {
     let titles = [
         "metric",
+        "definition",
         "first",
         "second",
         "difference",
         "95 % interval",
         "that is",
-        "definition",
     ];
     let rows = comparison.metrics.iter().map(|metric| {
         let mut cells = row(metric.name.clone(), metric);
-        cells.push(format!("{} ({})", metric.definition, metric.whose));
+        cells.insert(1, format!("{} ({})", metric.definition, metric.whose));
         cells
     });
-    Table::new(1, &titles).with(rows)
+    Table::new(2, &titles).with(rows)
 }
 
 /// Each request, those that lose most first.

@@ -4,10 +4,11 @@
 use serde::Serialize;
 
 use super::charts::{
-    self, Column, Forest, PositionPoint, ReliabilityPoint, Row, Stack, Unit, Words,
+    self, Column, Curve, Forest, PositionPoint, ReliabilityPoint, Row, Stack, Unit, Words,
 };
 use super::numbers::{counted, interval, number, percent, percent_interval};
 use super::table::Table;
+use crate::decoding::Drafting;
 use crate::evaluation::{Calibration, Interval, Report};
 
 /// A chart and what belongs to it.
@@ -64,6 +65,7 @@ pub(super) fn all(report: &Report) -> Vec<Figure> {
     let figures = [
         Some(positions(report)),
         Some(lengths(report)),
+        frontier(report),
         latency(report),
         contexts(report),
         categories(report),
@@ -100,11 +102,16 @@ fn positions(report: &Report) -> Figure {
             percent(first.joint)
         ),
         count => format!(
-            "The verifier accepted the first draft token in {} of the steps, and all {count} in {}; given that the one \
-             before was accepted, the last one was accepted in {}.",
+            "The verifier accepted the first draft token in {} of the steps, and all {count} in {}{}.",
             percent(first.joint),
             percent(last.joint),
-            percent(last.conditional)
+            match last.conditional {
+                Some(_) => format!(
+                    "; given that the one before was accepted, the last one was accepted in {}",
+                    percent(last.conditional)
+                ),
+                None => String::new(),
+            }
         ),
     };
     let titles = [
@@ -183,6 +190,50 @@ fn lengths(report: &Report) -> Figure {
         let mark = Some((mean, format!("mean {mean:.2}")));
         charts::columns(words, &columns, "draft tokens accepted in a step", mark)
     })
+}
+
+/// What chains up to the one that was run give: a chain's first tokens are accepted or not whatever follows them.
+fn frontier(report: &Report) -> Option<Figure> {
+    let Drafting::Chain { .. } = report.setting.drafting else {
+        return None;
+    };
+    let shares = &report.acceptance.per_position;
+    let (first, last) = (shares.first()?, shares.last()?);
+    if shares.len() < 2 {
+        return None;
+    }
+    let lengths = shares.iter().scan(1.0, |length, share| {
+        *length += share;
+        Some(*length)
+    });
+    let lengths: Vec<f64> = lengths.collect();
+    let counts = (1_u32..).map(f64::from);
+    let curve = Curve {
+        name: "chain".to_owned(),
+        points: counts.zip(lengths.iter().copied()).collect(),
+    };
+    let rows = lengths.iter().zip(shares).enumerate();
+    let rows = rows.map(|(index, (length, share))| {
+        vec![(index + 1).to_string(), number(Some(*length), 3), format!("+{share:.3}")]
+    });
+    let figure = Draft {
+        id: "frontier",
+        title: "What a shorter draft would give",
+        shows: format!(
+            "With 1 draft token per step the mean length would have been about {:.2}; with {} it was {:.2}, to which the \
+             last token added {last:.3}.",
+            1.0 + first,
+            shares.len(),
+            report.acceptance.mean_length
+        ),
+        judge: "Good: a curve that still rises at its right end, for then a longer draft gains more. Where it is flat, \
+                drafting costs time and gains nothing. Each point is 1 and the shares of all steps up to there; steps of \
+                a shorter draft begin at other places, hence “about”."
+            .to_owned(),
+        table: Table::new(1, &["draft tokens", "mean length", "added by the last"]).with(rows),
+    };
+    let titles = ("draft tokens per step", "mean length (tokens per step)");
+    Some(figure.drawn(|words| charts::curves(words, &[curve], titles)))
 }
 
 /// One step against plain decoding of as many tokens; none where no time was measured.

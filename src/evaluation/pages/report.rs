@@ -6,7 +6,7 @@ use super::figures::{self, Figure};
 use super::numbers::{counted, interval, listed, number};
 use super::table::Table;
 use super::words;
-use crate::evaluation::{GateFailure, Report};
+use crate::evaluation::{GateFailure, Interval, Report};
 
 /// Everything that the templates of a report show.
 #[derive(Serialize)]
@@ -23,6 +23,8 @@ pub(super) struct View {
     against: Option<Against>,
     comparison: Vec<String>,
     short: Table,
+    /// How many requests there are, in words.
+    requested: String,
     requests: Table,
     definitions: Table,
     command: Option<String>,
@@ -55,7 +57,7 @@ struct Against {
 pub(super) fn view(report: &Report) -> View {
     View {
         title: format!(
-            "{} drafting for {}",
+            "Evaluation of {} drafting for {}",
             report.setting.speculator, report.setting.verifier
         ),
         version: report.version,
@@ -70,6 +72,7 @@ pub(super) fn view(report: &Report) -> View {
         against: report.against.as_ref().map(against),
         comparison: comparison(report),
         short: metrics(report, |short| short),
+        requested: counted(report.requests.len(), "request"),
         requests: requests(report),
         definitions: metrics(report, |_| true),
         command: report.command.clone(),
@@ -93,31 +96,16 @@ fn tiles(report: &Report) -> Vec<Tile> {
         name: "Mean length",
         value: format!("{} tokens per step", number(length, 2)),
         note: format!(
-            "95 % interval {}. 1 is a head of no use, {most} the most that this draft can give.",
-            interval(of_length, 2)
+            "{}1 is a head of no use, {most} the most that this draft can give.",
+            sentence_of(of_length)
         ),
         class: "",
     }];
     let (speedup, of_speedup) = measured("speedup").unwrap_or_default();
-    let speedup = speedup.filter(|speedup| *speedup > 0.0);
-    tiles.push(match speedup {
-        None => Tile {
-            name: "Speed-up",
-            value: "not measured".to_owned(),
-            note: "The run holds no times of plain decoding.".to_owned(),
-            class: "",
-        },
-        Some(speedup) => Tile {
-            name: "Speed-up",
-            value: format!("{speedup:.2}×"),
-            note: format!(
-                "{} than plain decoding on this machine. 95 % interval {}.",
-                if speedup < 1.0 { "Slower" } else { "Faster" },
-                interval(of_speedup, 2)
-            ),
-            class: if speedup < 1.0 { "bad" } else { "good" },
-        },
-    });
+    tiles.push(speedup_tile(
+        speedup.filter(|speedup| *speedup > 0.0),
+        of_speedup,
+    ));
     tiles.push(lossless(report));
     if let Some(failed) = &report.failed_gates {
         tiles.push(Tile {
@@ -132,6 +120,40 @@ fn tiles(report: &Report) -> Vec<Tile> {
         });
     }
     tiles
+}
+
+/// The interval as a sentence of its own, where there is one.
+fn sentence_of(of: Option<Interval>) -> String {
+    of.map_or_else(String::new, |_| {
+        format!("95 % interval {}. ", interval(of, 2))
+    })
+}
+
+fn speedup_tile(speedup: Option<f64>, of: Option<Interval>) -> Tile {
+    let Some(speedup) = speedup else {
+        return Tile {
+            name: "Speed-up",
+            value: "not measured".to_owned(),
+            note: "The run holds no times of plain decoding.".to_owned(),
+            class: "",
+        };
+    };
+    let (says, class) = match of {
+        Some([low, _]) if low > 1.0 => ("Faster than plain decoding on this machine.", "good"),
+        Some([_, high]) if high < 1.0 => ("Slower than plain decoding on this machine.", "bad"),
+        Some(_) => (
+            "Not clearly faster or slower than plain decoding on this machine.",
+            "",
+        ),
+        None if speedup < 1.0 => ("Slower than plain decoding on this machine.", "bad"),
+        None => ("Faster than plain decoding on this machine.", "good"),
+    };
+    Tile {
+        name: "Speed-up",
+        value: format!("{speedup:.2}×"),
+        note: format!("{}{says}", sentence_of(of)),
+        class,
+    }
 }
 
 fn lossless(report: &Report) -> Tile {

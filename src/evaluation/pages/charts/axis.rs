@@ -35,7 +35,8 @@ impl Axis {
         let mut ticks = Vec::new();
         let mut index = first;
         while index * step <= self.high + step * 1e-9 {
-            ticks.push(index * step);
+            // Adding 0 makes 0 of -0.
+            ticks.push(index * step + 0.0);
             index += 1.0;
         }
         ticks

@@ -46,7 +46,9 @@ pub(in crate::evaluation::pages) fn curves(
             &tick_label(*tick, &ticks),
         );
     }
-    let ticks = across.ticks(6.0);
+    // Across are counts.
+    let mut ticks = across.ticks(6.0);
+    ticks.retain(|tick| (tick - tick.round()).abs() < 1e-6);
     for tick in &ticks {
         drawing.text(
             "tick",

@@ -20,7 +20,7 @@ pub(in crate::evaluation::pages) struct ReliabilityPoint {
 
 const HEIGHT: f64 = 336.0;
 const LEFT: f64 = 62.0;
-const RIGHT: f64 = 466.0;
+const RIGHT: f64 = 458.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 254.0;
 

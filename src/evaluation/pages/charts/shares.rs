@@ -27,7 +27,7 @@ const BOTTOM: f64 = 244.0;
 /// Marks and intervals are drawn one by one up to here, and as a band beyond.
 const MOST_BARS: usize = 16;
 /// Values are written up to here.
-const MOST_VALUES: usize = 6;
+const MOST_VALUES: usize = 5;
 
 /// One of the two curves.
 struct Series {

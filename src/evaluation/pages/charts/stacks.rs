@@ -22,7 +22,7 @@ pub(in crate::evaluation::pages) struct Unit {
     pub suffix: &'static str,
 }
 
-const LEFT: f64 = 14.0;
+const LEFT: f64 = 20.0;
 const RIGHT: f64 = 400.0;
 const TOP: f64 = 8.0;
 const ROW: f64 = 78.0;
@@ -73,7 +73,7 @@ pub(in crate::evaluation::pages) fn stacks(
             &text,
         );
     }
-    drawing.line("axis", (LEFT, TOP), (LEFT, bottom));
+    drawing.line("axis", (LEFT, bottom), (RIGHT, bottom));
     let middle = f64::midpoint(LEFT, RIGHT);
     drawing.text(
         "title",

@@ -6,6 +6,7 @@ use crate::evaluation::pages::drawing::text_width;
 /// A text: left, top, right, bottom.
 #[derive(Debug)]
 struct Box {
+    #[expect(dead_code, reason = "shown where an assertion fails")]
     text: String,
     ends: [f64; 4],
 }
