@@ -1,14 +1,12 @@
 //! `speculators eval`: acceptance and latency of a head, measured offline.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{ArgGroup, Args};
 use speculators::demo;
 use speculators::evaluation::{
-    Comparison, Evaluation, Event, Gate, Options, Paired, Report, RequestFigures, Setting,
-    read_references,
+    Comparison, Evaluation, Event, Gate, Options, Paired, Report, Setting, places, read_references,
 };
 use speculators::models::{DraftHead, Verifier};
 use speculators::text::{Prompt, PromptBody, TextModel, parse_prompts, read_prompts};
@@ -18,16 +16,24 @@ use crate::arguments::Format;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::models::{self, Need};
 use crate::output::OutputFile;
-use crate::progress;
 use crate::session::Session;
 
+mod bar;
+mod export;
+mod gathering;
 mod measures;
 mod pages;
+mod records_file;
+mod runs;
 mod strategy;
 mod text;
 
+use bar::Bar;
+use gathering::{Gathering, Outputs};
 use measures::MeasureArguments;
 use pages::{PageArguments, PageFile};
+use records_file::RecordsFile;
+use runs::{Plan, RunArguments};
 use strategy::StrategyArguments;
 
 /// Output limit of the demonstration, which is to answer in seconds.
@@ -39,6 +45,7 @@ const DEMO_NEW_TOKENS: usize = 64;
 /// the same: the most likely ones, or with `--temperature` those of the same noise. Acceptance is counted as vLLM
 /// counts it.
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("seeded").args(["temperature", "shuffle"]).multiple(true))]
 #[command(group = ArgGroup::new("written").args(["outputs", "records", "report"]).multiple(true))]
 #[command(after_long_help = "\
 Prompts are JSON objects, one a line, with one of `prompt`, `messages`, `turns`,
@@ -55,6 +62,8 @@ Examples:
   speculators eval --verifier V --speculator S --prompts P.jsonl --records new.jsonl --against old.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --fail-under mean_length=2.5
   speculators eval --from-records new.jsonl --against old.jsonl --metrics all
+  speculators eval --verifier V --speculator S --prompts P.jsonl --records R.jsonl --resume
+  speculators eval --verifier V --speculator S --prompts P.jsonl --shuffle --limit 200 --concurrency 8
   speculators eval --from-records new.jsonl --report new.html --report card.md
   speculators eval --compare old.json new.json --report differences.html")]
 pub struct EvalArguments {
@@ -76,7 +85,7 @@ pub struct EvalArguments {
     /// Output limit per request, in tokens [default: 256; 64 in the demonstration]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_new_tokens: Option<u32>,
-    /// Take only the first prompts
+    /// Take only the first prompts; with `--shuffle`, so many at random
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
     /// Worker threads [default: one per core]
@@ -98,6 +107,9 @@ pub struct EvalArguments {
     /// by prompt, and shown are the differences of the second from the first, with intervals.
     #[arg(long, value_name = "FILE", num_args = 1..=2)]
     pub compare: Vec<PathBuf>,
+    /// Order of the prompts, several at a time, going on.
+    #[command(flatten)]
+    pub runs: RunArguments,
     /// Records, metrics, gates and paired differences.
     #[command(flatten)]
     pub measure: MeasureArguments,
@@ -141,7 +153,10 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         .transpose()?;
     let measure = &arguments.measure;
     let earlier = measure.earlier(session)?;
-    measure.check_records(arguments.force)?;
+    measure.check_records(arguments.force, arguments.runs.resume)?;
+    let records_path = measure.lines_path();
+    let records_path = records_path.as_deref();
+    let unfinished = arguments.runs.earlier(records_path, session)?;
     let input = Input::gather(&arguments, session)?;
 
     // Configs, headers and the tokenizer first: what is wrong with them need not wait for gigabytes of weights.
@@ -164,9 +179,11 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
             false => session.detail(&format!("resolved: {subject} = {value} ({reason})")),
         }
     }
-    let strategy = arguments
-        .strategy
-        .resolve(opened.description.speculative_tokens, session)?;
+    let strategy = arguments.strategy.resolve(
+        opened.description.speculative_tokens,
+        arguments.runs.shuffle,
+        session,
+    )?;
     if references.is_some() && !strategy.sampling.is_greedy() {
         return Err(compares_noise(strategy.sampling.temperature).into());
     }
@@ -176,7 +193,8 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         if arguments.demo { DEMO_NEW_TOKENS } else { 256 },
         |limit| limit as usize,
     );
-    Gate::check(&measure.fail_under, strategy.drafting.depth())?;
+    let concurrency = usize::from(arguments.runs.concurrency);
+    Gate::check(&measure.fail_under, strategy.drafting.depth(), concurrency)?;
     let head = DraftHead::load(&opened, &verifier)?;
 
     let evaluation = Evaluation {
@@ -196,42 +214,58 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         dtype: verifier.precision().to_string(),
         instruction_set: speculators_kernels::cpu::features().name().to_owned(),
         threads: rayon::current_num_threads(),
+        concurrency,
+        shuffle_seed: arguments.runs.shuffle.then(|| arguments.strategy.seed()),
     };
-    let mut records = measure.records(&setting, arguments.force);
-    let bar = progress::count_bar(session, input.prompts.len() as u64, "evaluating");
-    let mut watch = |event: Event<'_>| {
-        if let Event::Finished(outcome) = event {
-            bar.inc(1);
-            bar.set_message(outcome.id.clone());
-        }
-        records
-            .as_mut()
-            .map_or(Ok(()), |records| records.event(&event))
+    let prompts = &input.prompts;
+    let order = arguments
+        .runs
+        .order(prompts, arguments.limit, arguments.strategy.seed());
+    let unfinished = records_path.zip(unfinished);
+    let plan = Plan::make(&evaluation, prompts, order, &setting, unfinished, session)?;
+    let kept = plan.resumption.as_ref().map(|(_, resumption)| resumption);
+    let records = records_path.map(|path| RecordsFile::new(path, arguments.force, &setting, kept));
+    let kept = plan
+        .resumption
+        .map_or_else(Vec::new, |(_, resumption)| resumption.kept);
+    let mut gathering = Gathering {
+        bar: Bar::new(session, plan.requests, max_new_tokens, &kept),
+        records,
+        outputs: outputs.map(|file| Outputs::new(file, places(prompts, &plan.order))),
+        requests: kept,
+        outcomes: references.as_ref().map(|_| Vec::new()),
     };
     let options = Options {
         strategy,
         max_new_tokens,
+        concurrency,
     };
-    let run = evaluation.run(&input.prompts, &options, session.cancelled(), &mut watch);
-    bar.finish_and_clear();
-    if let (Err(speculators::Error::Interrupted), Some(records)) = (&run, &records)
+    let mut watch = |event: Event<'_>| gathering.hear(&event);
+    let cancelled = session.cancelled();
+    let run = evaluation.run(prompts, &plan.order, &options, cancelled, &mut watch);
+    gathering.bar.clear();
+    if let (Err(speculators::Error::Interrupted), Some(records)) = (&run, &gathering.records)
         && records.tell_what_is_left(session)
     {
         return Ok(Exit::Interrupted);
     }
-    let outcomes = run?;
+    run?;
+    gathering.sort();
+    let Gathering {
+        outputs,
+        requests,
+        outcomes,
+        ..
+    } = gathering;
 
-    let comparison = references
-        .map(|references| Comparison::make(&verifier, &outcomes, &references))
-        .transpose()?;
-    if let Some(mut file) = outputs {
-        for outcome in &outcomes {
-            serde_json::to_writer(&mut file, &outcome.record())?;
-            writeln!(file)?;
-        }
-        file.finish()?;
+    if let Some(path) = &measure.records {
+        export::replace_lines(path, arguments.force, &setting, &requests, session)?;
     }
-    let requests: Vec<RequestFigures> = outcomes.iter().map(RequestFigures::from).collect();
+    let comparison = outcomes
+        .zip(references)
+        .map(|(outcomes, references)| Comparison::make(&verifier, &outcomes, &references))
+        .transpose()?;
+    outputs.map(Outputs::finish).transpose()?;
     let mut report = Report::fold(setting, &requests, comparison);
     report.against = earlier.map(|earlier| Paired::make(&report.setting, &requests, &earlier));
     report.command = Some(pages::command(std::env::args_os()));
@@ -243,7 +277,15 @@ fn fold_again(arguments: &EvalArguments, path: &Path, session: &Session) -> Outc
     let pages = arguments.pages.open(arguments.force)?;
     let records = measures::read(path, session)?;
     let earlier = arguments.measure.earlier(session)?;
-    Gate::check(&arguments.measure.fail_under, records.setting.positions())?;
+    let setting = &records.setting;
+    Gate::check(
+        &arguments.measure.fail_under,
+        setting.positions(),
+        setting.concurrency,
+    )?;
+    if let Some(copy) = &arguments.measure.records {
+        export::write(copy, arguments.force, &records)?;
+    }
     let requests = &records.requests;
     let mut report = Report::fold(records.setting, requests, None);
     report.against = earlier.map(|earlier| Paired::make(&report.setting, requests, &earlier));
@@ -313,7 +355,7 @@ impl Input {
             &arguments.prompts,
         ) {
             (Some(verifier), Some(speculator), Some(prompts)) => Ok(Input {
-                prompts: read_prompts(prompts, arguments.limit)?,
+                prompts: read_prompts(prompts, arguments.runs.read_limit(arguments.limit))?,
                 prompts_path: prompts.clone(),
                 verifier_name: verifier.display().to_string(),
                 speculator_name: speculator.display().to_string(),
@@ -321,7 +363,7 @@ impl Input {
                 speculator: local(speculator)?,
                 _unpacked: None,
             }),
-            _ => Input::demonstration(arguments.limit),
+            _ => Input::demonstration(arguments.runs.read_limit(arguments.limit)),
         }
     }
 

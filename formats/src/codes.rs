@@ -579,6 +579,23 @@ codes! {
          package takes such turns for the assistant's, because some data name the model that answered, and so they are \
          taken here.\n\n\
          If the role is not an answer, correct the data: its text is counted, and trained on, as if it were.";
+    RECORDS_MALFORMED = 731, "a file is not the records of an evaluation",
+        "`eval --records` writes one JSON object a line: first `\"record\": \"run\"` with the schema and the setting, then the \
+         steps of each request and the request itself; as Parquet the same lines are rows of a table. The file given lacks the \
+         first line, names another schema, or holds a line that is none of these. Only a last line that was cut off in the \
+         middle is read over, because a run that is killed leaves one.\n\n\
+         Give the file that `--records` wrote. If a later version wrote it, read it with that version; if a line was changed by \
+         hand, remove the request it belongs to.";
+    RECORDS_OTHER_RUN = 732, "the records to go on from are of another run",
+        "`eval --resume` keeps the requests that are complete in the records and runs the others. That makes one report only if \
+         all of them are decoded in the same way and timed in the same way: the setting and the prompts must be those of the \
+         records. The notes give what differs, in the file and here.\n\n\
+         Repeat the options of the first run, or write to another file.";
+    REQUESTS_NAMELESS = 733, "two requests have the same id",
+        "Records name the request that each line belongs to by its id. Requests that run at the same time, or that are looked up \
+         in the records of a run that was stopped, can be told apart only if no two of them have the same. Later turns of a prompt \
+         have its id with `/2`, `/3` and so on behind it, and another prompt must not have that either.\n\n\
+         Give each prompt an `id` of its own, or leave `id` out: then it is the number of the line.";
     NOT_A_RUN = 751, "a file to compare is no finished run",
         "Two runs are compared by their reports (`eval --format json`) or their records (`eval --records`). The file given \
          is neither, or is malformed, or is a report of a version that did not yet keep sums by request.\n\n\

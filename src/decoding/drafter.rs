@@ -1,6 +1,6 @@
 //! The head's side of one text: its cache, the drafting of a chain, and what it said of each token on the way.
 
-use speculators_kernels::causal_bits;
+use speculators_kernels::{DraftVocabulary, Draws, Sampling, causal_bits, cpu};
 
 use crate::Result;
 use crate::models::{Cache, Choice, DraftHead, HeadPass};
@@ -100,6 +100,26 @@ impl<'a> Drafter<'a> {
         Ok(())
     }
 
+    /// Drafts `count` tokens after those taken in, each drawn from what the head says comes after the draft so far.
+    pub(crate) fn draw(&mut self, count: usize, drawing: &mut Drawing) -> Result<Vec<u32>> {
+        let mut tokens: Vec<u32> = Vec::with_capacity(count);
+        self.keep_last();
+        for node in 0..count {
+            if let Some(&token) = tokens.last() {
+                self.sources.push(Source {
+                    drafted: Some((node - 1, token)),
+                });
+                self.step(&[token])?;
+            }
+            let favourite = self.head.propose(&mut self.pass)?;
+            let logits = self.pass.logits();
+            self.said.extend_from_slice(logits);
+            let drawn = drawing.draw(logits, node, 1, self.head.vocabulary())?;
+            tokens.push(drawn.first().copied().unwrap_or(favourite.token));
+        }
+        Ok(tokens)
+    }
+
     /// Of the rows taken in, the last one is drafted from.
     pub(crate) fn keep_last(&mut self) {
         let width = self.head.description().hidden_size;
@@ -111,6 +131,17 @@ impl<'a> Drafter<'a> {
     /// Tokens that can be drafted.
     pub(crate) fn vocabulary(&self) -> usize {
         self.head.description().draft_vocab_size
+    }
+
+    /// Which tokens of the verifier those are.
+    pub(crate) fn draft_vocabulary(&self) -> &DraftVocabulary {
+        self.head.vocabulary()
+    }
+
+    /// What the head said at a row of the last pass, `[draft vocab]`.
+    pub(crate) fn last_said(&self, row: usize) -> &[f32] {
+        let width = self.vocabulary();
+        &self.pass.logits()[row * width..(row + 1) * width]
     }
 
     /// Where a token `depth` steps below the last one taken in stands in the cache.
@@ -181,5 +212,55 @@ impl<'a> Drafter<'a> {
             &mut self.cache,
             &mut self.pass,
         )
+    }
+}
+
+/// What tokens are drawn with and from, instead of taking the likeliest.
+pub(crate) struct Drawing {
+    sampling: Sampling,
+    draws: Draws,
+    /// Of each node that something was drawn behind, what it was drawn from, `[nodes, draft vocab]`; 0 of the others.
+    distributions: Vec<f32>,
+}
+
+impl Drawing {
+    /// Draws with the verifier's own temperature and filters, so that both distributions are alike where head and
+    /// verifier are.
+    pub(crate) fn new(sampling: Sampling, draws: Draws) -> Drawing {
+        Drawing {
+            sampling,
+            draws,
+            distributions: Vec::new(),
+        }
+    }
+
+    /// The first `count` numbers of what was drawn from, `[nodes, draft vocab]`.
+    pub(crate) fn distributions(&mut self, count: usize) -> &[f32] {
+        if self.distributions.len() < count {
+            self.distributions.resize(count, 0.0);
+        }
+        &self.distributions[..count]
+    }
+
+    /// Up to `count` different tokens to go behind `node`, in the order drawn.
+    pub(crate) fn draw(
+        &mut self,
+        logits: &[f32],
+        node: usize,
+        count: usize,
+        vocabulary: &DraftVocabulary,
+    ) -> Result<Vec<u32>> {
+        let width = logits.len();
+        let end = (node + 1) * width;
+        if self.distributions.len() < end {
+            self.distributions.resize(end, 0.0);
+        }
+        let row = &mut self.distributions[node * width..end];
+        cpu::probabilities(logits, width, &self.sampling, row)?;
+        let drawn = cpu::draw(row, node, count, &mut self.draws)?;
+        let named = drawn.into_iter();
+        Ok(named
+            .filter_map(|column| vocabulary.to_verifier(column))
+            .collect())
     }
 }

@@ -2,7 +2,7 @@
 
 use speculators_kernels::{DraftTree, VerifyTree, cpu};
 
-use super::drafter::Drafter;
+use super::drafter::{Drafter, Drawing};
 use super::static_tree::StaticTree;
 use super::strategy::DynamicTree;
 use crate::Result;
@@ -33,12 +33,14 @@ impl Drafter<'_> {
         Ok(cpu::tree_finalize(&draft, root, tree.budget + 1)?)
     }
 
-    /// Fills a static tree of up to `depth` levels below `root`, the last of the tokens taken in.
+    /// Fills a static tree of up to `depth` levels below `root`, the last of the tokens taken in: with the likeliest
+    /// tokens, or by drawing siblings one after the other, without replacement.
     pub(crate) fn fill(
         &mut self,
         root: u32,
         tree: &StaticTree,
         depth: usize,
+        mut drawing: Option<&mut Drawing>,
     ) -> Result<VerifyTree> {
         let nodes: Vec<(usize, usize)> = tree.nodes(depth).collect();
         let mut tokens = vec![root];
@@ -64,6 +66,9 @@ impl Drafter<'_> {
                 break;
             }
             self.rank(rows.len(), width, &mut ranked, &mut scores)?;
+            if let Some(drawing) = &mut drawing {
+                self.redraw(&rows, width, drawing, &mut ranked)?;
+            }
             for (parent, rank) in children {
                 let row = rows.partition_point(|node| node < parent);
                 tokens.push(ranked[row * width + rank]);
@@ -99,5 +104,25 @@ impl Drafter<'_> {
             rows = inner;
         }
         Ok(VerifyTree::from_parents(tokens, parents)?)
+    }
+
+    /// Draws `width` tokens to go behind each of `nodes`, the rows of the last pass, in place of the likeliest.
+    fn redraw(
+        &self,
+        nodes: &[usize],
+        width: usize,
+        drawing: &mut Drawing,
+        ranked: &mut [u32],
+    ) -> Result<()> {
+        for (row, node) in nodes.iter().enumerate() {
+            let drawn = drawing.draw(self.last_said(row), *node, width, self.draft_vocabulary())?;
+            let places = &mut ranked[row * width..(row + 1) * width];
+            // Where filters leave fewer, the first comes again: verification passes over what came before.
+            let again = std::iter::repeat_n(drawn.first().copied(), width).flatten();
+            for (place, token) in places.iter_mut().zip(drawn.iter().copied().chain(again)) {
+                *place = token;
+            }
+        }
+        Ok(())
     }
 }

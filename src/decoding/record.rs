@@ -79,6 +79,8 @@ pub struct NearTie {
 pub enum FinishReason {
     /// With an end token, which is the last of the output.
     EndToken,
+    /// With a string that was to end it, which the last token of the output has completed.
+    StopString,
     /// At the limit on new tokens.
     MaxNewTokens,
     /// Prompt and output fill the context.
@@ -90,7 +92,7 @@ impl FinishReason {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            FinishReason::EndToken => "stop",
+            FinishReason::EndToken | FinishReason::StopString => "stop",
             FinishReason::MaxNewTokens | FinishReason::ContextLength => "length",
         }
     }

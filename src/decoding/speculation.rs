@@ -3,15 +3,16 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use speculators_kernels::{Accepted, VerifyTree, cpu};
+use speculators_kernels::{Accepted, Draws, Sampling, VerifyTree};
 
-use super::drafter::Drafter;
+use super::drafter::{Drafter, Drawing};
 use super::limits::Limits;
 use super::observation::Observer;
 use super::plain::{lap, room, stop_if};
 use super::record::{Chooser, DepthRecord, FinishReason, Generation, NearTie, StepRecord};
 use super::sequence::Sequence;
 use super::strategy::{Drafting, Strategy};
+use super::verification::Verification;
 use crate::Result;
 use crate::models::{Cache, Choice, DraftHead, Verifier};
 
@@ -25,7 +26,7 @@ pub fn speculate(
     verifier: &Verifier,
     head: &DraftHead,
     prompt: &[u32],
-    limits: &Limits,
+    limits: &Limits<'_>,
     num_speculative_tokens: usize,
     cancelled: &AtomicBool,
 ) -> Result<Generation> {
@@ -52,7 +53,7 @@ pub fn speculate_with(
     verifier: &Verifier,
     head: &DraftHead,
     prompt: &[u32],
-    limits: &Limits,
+    limits: &Limits<'_>,
     strategy: &Strategy,
     cancelled: &AtomicBool,
     progress: &mut dyn FnMut(&[u32], Option<&StepRecord>),
@@ -84,8 +85,10 @@ pub fn speculate_with(
 /// A text that is being continued with speculation, step by step.
 pub struct Speculation<'a> {
     head: &'a DraftHead,
-    limits: &'a Limits,
+    limits: &'a Limits<'a>,
     drafting: &'a Drafting,
+    sampling: Sampling,
+    verification: Verification,
     sequence: Sequence<'a>,
     drafter: Drafter<'a>,
     /// Width of a row of auxiliary states.
@@ -110,16 +113,16 @@ impl<'a> Speculation<'a> {
         verifier: &'a Verifier,
         head: &'a DraftHead,
         prompt: &[u32],
-        limits: &'a Limits,
+        limits: &'a Limits<'a>,
         strategy: &'a Strategy,
         cancelled: &AtomicBool,
     ) -> Result<Speculation<'a>> {
         limits.check(verifier, prompt)?;
         let drafting = &strategy.drafting;
-        drafting.check(head.description().draft_vocab_size)?;
+        strategy.check(head.description().draft_vocab_size)?;
         let room = room(prompt.len(), limits, drafting.tokens());
         let mut sequence =
-            Sequence::new(verifier, head.auxiliary_layers(), strategy.sampling, room)?;
+            Sequence::new(verifier, head.auxiliary_layers(), strategy.choosing(), room)?;
         let mut drafter = Drafter::new(head, room)?;
         let first = sequence.prefill(prompt, |positions, pass, next| {
             stop_if(cancelled)?;
@@ -129,11 +132,13 @@ impl<'a> Speculation<'a> {
             following.extend(next);
             drafter.extend(&following, pass.auxiliary())
         })?;
-        let (_, finish) = sequence.push([first], limits);
+        let (_, finish) = sequence.push([first], limits)?;
         Ok(Speculation {
             head,
             limits,
             drafting,
+            sampling: strategy.sampling,
+            verification: strategy.verification.under(&strategy.sampling),
             sequence,
             drafter,
             auxiliary_width: head.auxiliary_layers().len() * verifier.config().hidden_size,
@@ -188,11 +193,16 @@ impl<'a> Speculation<'a> {
         let mut mark = begin;
         let context_length = self.sequence.len();
         self.drafter.forget();
-        let tree = self.draft()?;
+        // No two steps begin at the same position, so none has the noise of another.
+        let draws = Draws::new(self.sampling.seed, context_length as u64);
+        let mut drawing = Drawing::new(self.sampling, draws);
+        let tree = self.draft(&mut drawing)?;
         let draft = lap(&mut mark);
 
-        let targets = self.sequence.verify(&tree)?;
-        let accepted = cpu::accept(&tree.parents, &tree.tokens, targets)?;
+        let vocabulary = self.head.vocabulary();
+        let sequence = &mut self.sequence;
+        let accepted =
+            (self.verification).verify(sequence, &tree, &mut drawing, vocabulary, draws)?;
         let near_ties = near_ties(&self.choices, self.sequence.choices(), &accepted);
         let verify = lap(&mut mark);
 
@@ -238,7 +248,7 @@ impl<'a> Speculation<'a> {
     }
 
     /// The draft of a step, below the last token.
-    fn draft(&mut self) -> Result<VerifyTree> {
+    fn draft(&mut self, drawing: &mut Drawing) -> Result<VerifyTree> {
         let context_length = self.sequence.len();
         let root = self.sequence.tokens()[context_length - 1];
         self.choices.clear();
@@ -254,7 +264,7 @@ impl<'a> Speculation<'a> {
                 num_speculative_tokens,
             } => {
                 let reach = reach.min(self.limits.context_length);
-                let mut drafted = self.draft_chain(*num_speculative_tokens, reach)?;
+                let mut drafted = self.draft_chain(*num_speculative_tokens, reach, drawing)?;
                 drafted.truncate(room);
                 Ok(VerifyTree::chain(root, &drafted))
             }
@@ -265,18 +275,27 @@ impl<'a> Speculation<'a> {
             }
             Drafting::StaticTree(tree) => {
                 self.extend()?;
-                self.drafter.fill(root, tree, depth)
+                let drawing = self.verification.draws().then_some(drawing);
+                self.drafter.fill(root, tree, depth, drawing)
             }
         }
     }
 
-    fn draft_chain(&mut self, count: usize, reach: usize) -> Result<Vec<u32>> {
+    fn draft_chain(
+        &mut self,
+        count: usize,
+        reach: usize,
+        drawing: &mut Drawing,
+    ) -> Result<Vec<u32>> {
         if self.covered + count > reach {
             // Where a chain would lead beyond what the head can see, vLLM has token 0 verified in its place, and
             // counts it.
             return Ok(vec![0; count]);
         }
         self.extend()?;
+        if self.verification.draws() {
+            return self.drafter.draw(count, drawing);
+        }
         self.drafter.draft(count, &mut self.choices)?;
         Ok(self.choices.iter().map(|choice| choice.token).collect())
     }

@@ -23,7 +23,7 @@ pub struct Paired {
     /// Paired requests that had another prompt there: the digest of their tokens differs, or their number where
     /// records have no digest.
     pub other_prompts: Vec<String>,
-    /// Each metric that both have.
+    /// Each metric that both have; those made of times only where both ran one request at a time.
     pub differences: Vec<PairedDifference>,
 }
 
@@ -59,6 +59,7 @@ impl Paired {
     #[must_use]
     pub fn make(setting: &Setting, requests: &[RequestFigures], there: &Records) -> Paired {
         let positions = setting.positions().min(there.setting.positions());
+        let times_tell = setting.is_single_stream() && there.setting.is_single_stream();
         let here: Vec<RequestReport> = in_sums(requests, positions);
         let theirs: Vec<RequestReport> = in_sums(&there.requests, positions);
         let pairing = Pairing::make(&here, &theirs);
@@ -73,7 +74,7 @@ impl Paired {
                 .filter(|(one, other)| !same_prompt(one, other))
                 .map(|(one, _)| one.id.clone())
                 .collect(),
-            differences: differences(&pairing.pairs, positions),
+            differences: differences(&pairing.pairs, positions, times_tell),
         }
     }
 }
@@ -85,10 +86,11 @@ fn in_sums(requests: &[RequestFigures], positions: usize) -> Vec<RequestReport> 
         .collect()
 }
 
-/// Each metric that both of a pair have, over all pairs.
+/// Each metric that both of a pair have, over all pairs; those made of times only where times tell.
 pub(crate) fn differences(
     pairs: &[(&RequestReport, &RequestReport)],
     positions: usize,
+    times_tell: bool,
 ) -> Vec<PairedDifference> {
     let tallies = pairs
         .iter()
@@ -97,6 +99,7 @@ pub(crate) fn differences(
     let bootstrap = Bootstrap::new(pairs.len());
     Metric::all(positions)
         .iter()
+        .filter(|metric| !metric.timed || times_tell)
         .filter_map(|metric| difference(metric, &ours, &theirs, &bootstrap))
         .collect()
 }

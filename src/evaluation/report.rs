@@ -1,6 +1,6 @@
 //! The evaluation report: every number is a fold over the records of steps, and says by its name whose definition it follows.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -119,8 +119,8 @@ pub struct Report {
     pub counts: Counts,
     /// Pooled acceptance.
     pub acceptance: Acceptance,
-    /// Times.
-    pub latency: Latency,
+    /// Times of single streams; null where several requests were in flight, since they have waited for each other.
+    pub latency: Option<Latency>,
     /// The check against plain decoding.
     pub lossless: Lossless,
     /// The same by category, where prompts name any.
@@ -159,25 +159,29 @@ impl Report {
     ) -> Report {
         let positions = setting.positions();
         let counts = Counts::fold(requests, positions);
-        let mut by_category: BTreeMap<&str, Vec<RequestFigures>> = BTreeMap::new();
-        for request in requests {
-            if let Some(category) = &request.category {
-                let requests = by_category.entry(category).or_default();
-                requests.push(request.clone());
-            }
-        }
-        let categories = by_category
+        let single_stream = setting.is_single_stream();
+        let categories: BTreeSet<&String> = requests
+            .iter()
+            .filter_map(|request| request.category.as_ref())
+            .collect();
+        // One after another, so that there is never more than one category twice in memory.
+        let categories = categories
             .into_iter()
-            .map(|(category, requests)| CategoryReport::fold(category, &requests, positions))
+            .map(|category| {
+                let of_it = requests.iter();
+                let of_it = of_it.filter(|request| request.category.as_ref() == Some(category));
+                let of_it: Vec<RequestFigures> = of_it.cloned().collect();
+                CategoryReport::fold(category, &of_it, &setting)
+            })
             .collect();
         Report {
             schema: REPORT_SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
             command: None,
             acceptance: counts.acceptance(),
-            latency: Latency::fold(requests, &counts),
+            latency: single_stream.then(|| Latency::fold(requests, &counts)),
             lossless: Lossless::fold(requests),
-            metrics: measure(requests, positions),
+            metrics: measure(requests, &setting),
             resampling: Resampling::MADE,
             context_lengths: ContextReport::fold(requests, positions),
             accepted_lengths: AcceptedLength::fold(requests, positions),
@@ -203,7 +207,8 @@ impl Report {
 }
 
 /// Every metric over these requests.
-fn measure(requests: &[RequestFigures], positions: usize) -> Vec<MetricValue> {
+fn measure(requests: &[RequestFigures], setting: &Setting) -> Vec<MetricValue> {
+    let positions = setting.positions();
     let tallies: Vec<Tally> = requests
         .iter()
         .map(|request| Tally::of(request, positions))
@@ -211,14 +216,17 @@ fn measure(requests: &[RequestFigures], positions: usize) -> Vec<MetricValue> {
     let bootstrap = Bootstrap::new(requests.len());
     Metric::all(positions)
         .iter()
-        .map(|metric| metric.value(requests, &tallies, &bootstrap))
+        .map(|metric| match metric.timed && !setting.is_single_stream() {
+            true => metric.unknown(),
+            false => metric.value(requests, &tallies, &bootstrap),
+        })
         .collect()
 }
 
 impl CategoryReport {
-    fn fold(category: &str, requests: &[RequestFigures], positions: usize) -> CategoryReport {
-        let counts = Counts::fold(requests, positions);
-        let measured = measure(requests, positions);
+    fn fold(category: &str, requests: &[RequestFigures], setting: &Setting) -> CategoryReport {
+        let counts = Counts::fold(requests, setting.positions());
+        let measured = measure(requests, setting);
         let mean_length = measured.iter().find(|metric| metric.name == "mean_length");
         CategoryReport {
             category: category.to_owned(),

@@ -42,6 +42,9 @@ pub struct StepFigures {
 /// One request, in figures.
 #[derive(Clone, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct RequestFigures {
+    /// Which prompt of the file, and which of its turns, both from 0: the order of reports.
+    #[serde(default)]
+    pub place: [usize; 2],
     /// Request id.
     pub id: String,
     /// Category of the prompt.
@@ -108,6 +111,7 @@ impl From<&StepRecord> for StepFigures {
 impl From<&Outcome> for RequestFigures {
     fn from(outcome: &Outcome) -> RequestFigures {
         RequestFigures {
+            place: outcome.place,
             id: outcome.id.clone(),
             category: outcome.category.clone(),
             prompt_tokens: outcome.prompt_token_ids.len(),

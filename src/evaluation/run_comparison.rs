@@ -40,7 +40,7 @@ pub struct RunComparison {
     pub other_prompts: Vec<String>,
     /// Prompts were compared by their tokens (`digest`), or, where a run has no digests, by how many tokens they have.
     pub prompts_by: PromptCheck,
-    /// Each metric that both have, over the paired requests.
+    /// Each metric that both have, over the paired requests; those made of times only where both ran one at a time.
     pub metrics: Vec<MetricDifference>,
     /// Mean length by category.
     pub categories: Vec<CategoryDifference>,
@@ -203,6 +203,7 @@ impl RunComparison {
             return Err(nothing_in_common(first, second, others.len()).into());
         }
         let positions = first.setting.positions().min(second.setting.positions());
+        let times_tell = first.setting.is_single_stream() && second.setting.is_single_stream();
         let ids = |requests: &[&RequestReport]| {
             requests.iter().map(|request| request.id.clone()).collect()
         };
@@ -221,8 +222,8 @@ impl RunComparison {
             } else {
                 PromptCheck::TokenCount
             },
-            metrics: metrics(&pairs, positions),
-            categories: categories(&pairs, positions),
+            metrics: metrics(&pairs, positions, times_tell),
+            categories: categories(&pairs, positions, times_tell),
             requests: pairs
                 .iter()
                 .map(|(one, other)| RequestDifference::of(one, other))
@@ -275,8 +276,8 @@ fn turned<'a>(pairs: &Pairs<'a>) -> Vec<(&'a RequestReport, &'a RequestReport)> 
         .collect()
 }
 
-fn metrics(pairs: &Pairs<'_>, positions: usize) -> Vec<MetricDifference> {
-    let mut differences = differences(&turned(pairs), positions)
+fn metrics(pairs: &Pairs<'_>, positions: usize, times_tell: bool) -> Vec<MetricDifference> {
+    let mut differences = differences(&turned(pairs), positions, times_tell)
         .into_iter()
         .peekable();
     let mut found = Vec::new();
@@ -299,7 +300,7 @@ fn metrics(pairs: &Pairs<'_>, positions: usize) -> Vec<MetricDifference> {
     found
 }
 
-fn categories(pairs: &Pairs<'_>, positions: usize) -> Vec<CategoryDifference> {
+fn categories(pairs: &Pairs<'_>, positions: usize, times_tell: bool) -> Vec<CategoryDifference> {
     let mut names: Vec<&String> = pairs
         .iter()
         .filter_map(|(one, _)| one.category.as_ref())
@@ -311,7 +312,7 @@ fn categories(pairs: &Pairs<'_>, positions: usize) -> Vec<CategoryDifference> {
             .iter()
             .filter(|(one, _)| one.category.as_ref() == Some(name));
         let own: Vec<_> = own.copied().collect();
-        let difference = differences(&turned(&own), positions)
+        let difference = differences(&turned(&own), positions, times_tell)
             .into_iter()
             .find(|difference| difference.name == "mean_length")?;
         Some(CategoryDifference {

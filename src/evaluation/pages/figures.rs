@@ -238,7 +238,7 @@ fn frontier(report: &Report) -> Option<Figure> {
 
 /// One step against plain decoding of as many tokens; none where no time was measured.
 fn latency(report: &Report) -> Option<Figure> {
-    let latency = &report.latency;
+    let latency = report.latency.as_ref()?;
     let step = latency.draft_ms + latency.verify_ms + latency.other_ms;
     let tokens = report.metric("tau")?.value?;
     let plain = latency.plain_token_ms * tokens;

@@ -45,6 +45,18 @@ pub(super) fn sampling(sampling: &SamplingSetting) -> String {
     words.join(", ")
 }
 
+/// How requests were run.
+fn running(setting: &Setting) -> String {
+    let mut words = match setting.concurrency {
+        1 => "one at a time".to_owned(),
+        count => format!("{count} in flight at a time, so that their times tell nothing"),
+    };
+    if let Some(seed) = setting.shuffle_seed {
+        words.push_str(&format!(", in an order drawn by seed {seed}"));
+    }
+    words
+}
+
 /// The whole setting, line by line.
 pub(super) fn setting(setting: &Setting) -> Vec<[String; 2]> {
     let line = |name: &str, value: String| [name.to_owned(), value];
@@ -60,6 +72,7 @@ pub(super) fn setting(setting: &Setting) -> Vec<[String; 2]> {
             "Output limit",
             format!("{} tokens per request", setting.max_new_tokens),
         ),
+        line("Requests", running(setting)),
         line(
             "Machine",
             format!(
