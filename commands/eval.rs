@@ -9,32 +9,34 @@ use speculators::evaluation::{
     Comparison, Evaluation, Event, Gate, Options, Paired, Report, Setting, places, read_references,
 };
 use speculators::models::{DraftHead, Verifier};
-use speculators::text::{Prompt, PromptBody, TextModel, parse_prompts, read_prompts};
-use speculators_formats::{Decision, Diagnostic, Head, Place, ReadOptions, VerifierConfig, codes};
+use speculators::text::{PromptBody, PromptOptions, PromptSet, TextModel};
+use speculators_formats::{Decision, Diagnostic, Head, ReadOptions, VerifierConfig, codes};
 
 use crate::arguments::Format;
+use crate::demonstration;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::models::{self, Need};
 use crate::output::OutputFile;
 use crate::session::Session;
+use crate::strategy::StrategyArguments;
 
 mod bar;
 mod export;
 mod gathering;
 mod measures;
 mod pages;
+mod prompts;
 mod records_file;
 mod runs;
-mod strategy;
 mod text;
 
 use bar::Bar;
 use gathering::{Gathering, Outputs};
 use measures::MeasureArguments;
 use pages::{PageArguments, PageFile};
+use prompts::PromptArguments;
 use records_file::RecordsFile;
 use runs::{Plan, RunArguments};
-use strategy::StrategyArguments;
 
 /// Output limit of the demonstration, which is to answer in seconds.
 const DEMO_NEW_TOKENS: usize = 64;
@@ -48,12 +50,15 @@ const DEMO_NEW_TOKENS: usize = 64;
 #[command(group = ArgGroup::new("seeded").args(["temperature", "shuffle"]).multiple(true))]
 #[command(group = ArgGroup::new("written").args(["outputs", "records", "report"]).multiple(true))]
 #[command(after_long_help = "\
-Prompts are JSON objects, one a line, with one of `prompt`, `messages`, `turns`,
-`conversations` (ShareGPT) or `prompt_token_ids`, and optionally `id` and `category`.
+Prompts are JSON objects, one a line or in a list, with one of `prompt`, `messages`, `turns`,
+`conversations` (ShareGPT) or `prompt_token_ids`, and optionally `id` and `category`; a `.txt`
+file has a prompt on each line. Published benchmarks are read as they are: see docs/prompts.md.
 
 Examples:
   speculators eval --demo
   speculators eval --verifier Llama-3.1-8B-Instruct --speculator converted --prompts mt_bench.jsonl
+  speculators eval --verifier Qwen3-8B --speculator converted --prompts builtin --thinking off
+  speculators eval --verifier V --speculator S --prompts qa.jsonl --prompts rag.jsonl --as-chat
   speculators eval --verifier V --speculator S --prompts P.jsonl --format json --outputs outputs.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --tree dynamic --tree-budget 16
   speculators eval --verifier V --speculator S --prompts P.jsonl --tree mc_sim_7b_63.json
@@ -76,9 +81,9 @@ pub struct EvalArguments {
     /// Directory of the head, in any layout that `inspect` recognizes
     #[arg(long, value_name = "DIR", required_unless_present_any = ["demo", "from_records", "compare"])]
     pub speculator: Option<PathBuf>,
-    /// Prompts, one JSON object a line
-    #[arg(long, value_name = "FILE.jsonl", required_unless_present_any = ["demo", "from_records", "compare"])]
-    pub prompts: Option<PathBuf>,
+    /// What to ask.
+    #[command(flatten)]
+    pub prompting: PromptArguments,
     /// What to draft and how to choose tokens
     #[command(flatten)]
     pub strategy: StrategyArguments,
@@ -157,7 +162,7 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
     let records_path = measure.lines_path();
     let records_path = records_path.as_deref();
     let unfinished = arguments.runs.earlier(records_path, session)?;
-    let input = Input::gather(&arguments, session)?;
+    let mut input = Input::gather(&arguments, session)?;
 
     // Configs, headers and the tokenizer first: what is wrong with them need not wait for gigabytes of weights.
     let config = VerifierConfig::read(&input.verifier)?;
@@ -167,6 +172,9 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
     } else {
         None
     };
+    let prompting = &arguments.prompting;
+    prompting.set_variables(&mut input.set, text.as_ref(), session)?;
+    let prompts = &input.set.prompts;
     for decision in &opened.decisions {
         let Decision {
             subject,
@@ -217,7 +225,6 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         concurrency,
         shuffle_seed: arguments.runs.shuffle.then(|| arguments.strategy.seed()),
     };
-    let prompts = &input.prompts;
     let order = arguments
         .runs
         .order(prompts, arguments.limit, arguments.strategy.seed());
@@ -334,7 +341,7 @@ fn compares_noise(temperature: f32) -> Diagnostic {
 struct Input {
     verifier: PathBuf,
     speculator: PathBuf,
-    prompts: Vec<Prompt>,
+    set: PromptSet,
     prompts_path: PathBuf,
     verifier_name: String,
     speculator_name: String,
@@ -349,14 +356,12 @@ impl Input {
             models::localize(&mut directory, Need::Everything, session)?;
             Ok(directory)
         };
-        match (
-            &arguments.verifier,
-            &arguments.speculator,
-            &arguments.prompts,
-        ) {
-            (Some(verifier), Some(speculator), Some(prompts)) => Ok(Input {
-                prompts: read_prompts(prompts, arguments.runs.read_limit(arguments.limit))?,
-                prompts_path: prompts.clone(),
+        match (&arguments.verifier, &arguments.speculator) {
+            (Some(verifier), Some(speculator)) => Ok(Input {
+                set: arguments
+                    .prompting
+                    .read(arguments.runs.read_limit(arguments.limit), session)?,
+                prompts_path: arguments.prompting.path(),
                 verifier_name: verifier.display().to_string(),
                 speculator_name: speculator.display().to_string(),
                 verifier: local(verifier)?,
@@ -368,23 +373,15 @@ impl Input {
     }
 
     fn demonstration(limit: Option<usize>) -> Result<Input, Failure> {
-        let unpacked = tempfile::Builder::new()
-            .prefix("speculators-demo-")
-            .tempdir()
-            .context("no temporary directory for the demonstration")
-            .map_err(Failure::Other)?;
-        demo::unpack(unpacked.path()).map_err(|error| {
-            Diagnostic::error(
-                codes::OUTPUT_UNWRITABLE,
-                "the demonstration cannot be unpacked",
-            )
-            .at(Place::file(unpacked.path()))
-            .note(error.to_string())
-        })?;
+        let unpacked = demonstration::unpack()?;
+        let options = PromptOptions {
+            limit,
+            ..PromptOptions::default()
+        };
         Ok(Input {
             verifier: unpacked.path().join(demo::VERIFIER),
             speculator: unpacked.path().join(demo::SPECULATOR),
-            prompts: parse_prompts(Path::new(demo::PROMPTS_NAME), demo::PROMPTS, limit)?,
+            set: PromptSet::parse(Path::new(demo::PROMPTS_NAME), demo::PROMPTS, options)?,
             prompts_path: PathBuf::from(demo::PROMPTS_NAME),
             verifier_name: "demonstration verifier".into(),
             speculator_name: "demonstration head".into(),
@@ -393,7 +390,8 @@ impl Input {
     }
 
     fn needs_text(&self) -> bool {
-        self.prompts
+        self.set
+            .prompts
             .iter()
             .any(|prompt| !matches!(prompt.body, PromptBody::Tokens(_)))
     }

@@ -123,7 +123,7 @@ fn runs_nothing(arguments: &EvalArguments) -> Result<(), Failure> {
         ("--demo", arguments.demo),
         ("--verifier", arguments.verifier.is_some()),
         ("--speculator", arguments.speculator.is_some()),
-        ("--prompts", arguments.prompts.is_some()),
+        ("--prompts", !arguments.prompting.prompts.is_empty()),
         ("--max-new-tokens", arguments.max_new_tokens.is_some()),
         ("--limit", arguments.limit.is_some()),
         ("--threads", arguments.threads.is_some()),
@@ -150,7 +150,7 @@ pub fn check_run(arguments: &EvalArguments) -> Result<(), Failure> {
     let missing = [
         ("--verifier", arguments.verifier.is_none()),
         ("--speculator", arguments.speculator.is_none()),
-        ("--prompts", arguments.prompts.is_none()),
+        ("--prompts", arguments.prompting.prompts.is_empty()),
     ];
     let missing = missing.iter().filter(|(_, missing)| *missing);
     let missing: Vec<&str> = missing.map(|(name, _)| *name).collect();

@@ -75,6 +75,26 @@ codes! {
          that this kind does not have could only be ignored, and ignored options are how a head comes out other than it \
          was meant.\n\n\
          Leave the option out, or pass the `--algorithm` it belongs to. The finding lists the kinds that take it.";
+    CONFIGURATION_MALFORMED = 31, "a configuration file is not the YAML that is read",
+        "The file that `--config` names could not be parsed, or it holds something other than options: it has to be one \
+         mapping of option names to values. Anchors, tags and several documents in a file are not taken.\n\n\
+         The place given is where the parser had to stop; the mistake is there or just before it. A tab at the start of a line, \
+         a colon without a space behind it, and a value that begins with `*`, `&`, `!`, `%`, `@` or a backtick without quotes \
+         around it are the usual reasons.";
+    CONFIGURATION_KEY = 32, "a configuration file sets an option that there is not",
+        "A key of the file that `--config` names is no option of the command. The keys are the long names of the options, as \
+         `--help` lists them, with `-` or `_` between words. A file for several commands has a section for each, a mapping under \
+         the name of the command; what stands outside of sections is for every command that reads the file, and each of them \
+         has to know it.\n\n\
+         What a command is given without the name of an option, such as a path, stays on the command line.";
+    CONFIGURATION_VALUE = 33, "a configuration file gives an option a value it cannot have",
+        "A value in the file that `--config` names is not one that the option takes on the command line. A flag is `true` or \
+         `false` (`yes` and `on` are texts in YAML 1.2), an option that may be repeated takes a list, and every other option takes one \
+         value. A key without a value is none of these: leave it out.";
+    CONFIGURATION_CONFLICT = 34, "two settings of a configuration file exclude each other",
+        "The file that `--config` names gives an option twice, once with `-` and once with `_` perhaps, or gives two options that \
+         cannot be used together on the command line either. The finding names both lines.\n\n\
+         Take one of them out. An option on the command line, and one in the section of the command, put aside what they exclude.";
     FILE_MISSING = 101, "a file or directory is missing or cannot be read",
         "A path that was given, or a file that a checkpoint cannot do without, is not there, is of the wrong kind, or \
          may not be opened by this user. A head needs `config.json` and either `model.safetensors` or \
@@ -558,6 +578,24 @@ codes! {
         "A token id of the data, or of what the tokenizer made of their text, is not below `vocab_size` of the verifier. The data \
          were prepared with another tokenizer, or the tokenizer files belong to another model.\n\n\
          Prepare the data again with the tokenizer of this verifier.";
+    PROMPTS_SKIPPED = 717, "entries of a prompts file hold no usable prompt",
+        "Published files of conversations have entries without a turn, without a human's turn, or from nobody known; those of \
+         SPEED-Bench have entries whose text is to be fetched elsewhere. They are left out, counted and named; the rest is \
+         evaluated.\n\n\
+         Nothing, where the rest is what was wanted. SPEED-Bench's missing texts are fetched by the script that NVIDIA publishes \
+         with it.";
+    PROMPTS_ADJUSTED = 718, "prompts are read otherwise than they stand in the file",
+        "A prompts file can be read in more than one way, and the message says in which it was: turns of the assistant before \
+         anybody asked are left out, questions of one user after another are answered in between, and a prompt that only \
+         repeats the first turn of a conversation is read once.\n\n\
+         Nothing, where this is what was meant; otherwise write the prompts in the form that says what is meant.";
+    PROMPTS_FORM = 719, "the prompts file is not text",
+        "Prompts are read from text: JSON, JSON Lines, or plain lines. The file given is Parquet, compressed, or not UTF-8.\n\n\
+         Export Parquet to JSON Lines with `pandas` or `duckdb`, unpack what is compressed, and give that file.";
+    TEMPLATE_VARIABLE = 720, "the chat template does not read a variable that is set for it",
+        "Variables such as `enable_thinking` switch parts of a chat template on and off, each family naming its own. The one \
+         given occurs nowhere in the template of this verifier, so that setting it changes nothing.\n\n\
+         The message lists what the template reads. Set one of these with `--chat-template-kwargs`, or leave the option out.";
     SPANS_UNSTABLE = 713, "the assistant's part of a conversation cannot be told from the rest",
         "Which tokens are the assistant's is found by rendering the conversation up to an answer and with it: what the second has \
          more is the answer. The chat template of this verifier renders earlier turns differently once an answer follows, as \

@@ -14,6 +14,10 @@ use speculators_formats::validate::{ValidateOptions, ValidationReport, Verdict, 
 /// Codes no checkpoint can show, with the reason.
 const EXEMPT: &[(Code, &str)] = &[
     (codes::USAGE, "about options"),
+    (codes::CONFIGURATION_MALFORMED, "about the option --config"),
+    (codes::CONFIGURATION_KEY, "about the option --config"),
+    (codes::CONFIGURATION_VALUE, "about the option --config"),
+    (codes::CONFIGURATION_CONFLICT, "about the option --config"),
     (codes::OUTPUT_EXISTS, "about what is written"),
     (codes::OUTPUT_UNWRITABLE, "about what is written"),
     (codes::GUESS_REFUSED, "about the option --strict"),
@@ -31,6 +35,10 @@ const EXEMPT: &[(Code, &str)] = &[
     (codes::RECORDS_MALFORMED, "about records of an evaluation"),
     (codes::RECORDS_OTHER_RUN, "about records of an evaluation"),
     (codes::REQUESTS_NAMELESS, "about prompts"),
+    (codes::PROMPTS_SKIPPED, "about prompts"),
+    (codes::PROMPTS_ADJUSTED, "about prompts"),
+    (codes::PROMPTS_FORM, "about prompts"),
+    (codes::TEMPLATE_VARIABLE, "about prompts"),
     (codes::OPTION_ELSEWHERE, "about options of a fresh head"),
     (
         codes::NUMPY_MALFORMED,

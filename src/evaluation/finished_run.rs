@@ -1,5 +1,6 @@
 //! A run as its report or its records tell of it: what is needed to compare it with another one.
 
+use std::io;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -7,6 +8,7 @@ use speculators_formats::{Diagnostic, Place, codes};
 
 use crate::Result;
 use crate::evaluation::records::parse_records;
+use crate::evaluation::table::{is_table, read_table};
 use crate::evaluation::{REPORT_SCHEMA, Records, RequestReport, Setting};
 
 /// What was run, and what came of each request.
@@ -41,11 +43,15 @@ impl FinishedRun {
     /// # Errors
     /// A diagnostic for a file that cannot be read or is neither, and for a report that does not tell of its requests.
     pub fn read(path: &Path) -> Result<FinishedRun> {
-        let bytes = fs_err::read(path).map_err(|error| {
+        let unreadable = |error: io::Error| {
             Diagnostic::error(codes::FILE_MISSING, "the run to compare cannot be read")
                 .at(Place::file(path))
                 .note(error.to_string())
-        })?;
+        };
+        if is_table(path).map_err(unreadable)? {
+            return Ok(FinishedRun::of_records(path, &read_table(path)?));
+        }
+        let bytes = fs_err::read(path).map_err(unreadable)?;
         // The last line of records may have been cut off in the middle of a letter.
         FinishedRun::parse(path, &String::from_utf8_lossy(&bytes))
     }

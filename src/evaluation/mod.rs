@@ -9,9 +9,9 @@ mod finished_run;
 mod gates;
 mod in_flight;
 mod metrics;
-mod pages;
 mod order;
 mod outcome;
+mod pages;
 mod paired;
 mod pairing;
 mod records;
@@ -36,21 +36,21 @@ pub use context::ContextReport;
 pub use finished_run::FinishedRun;
 pub use gates::{Gate, GateFailure};
 pub use metrics::{Better, Metric, MetricValue};
-pub use pages::PageForm;
 pub use order::shuffled;
 pub use outcome::{Event, Outcome, OutputRecord};
+pub use pages::PageForm;
 pub use paired::{Paired, PairedDifference};
 pub use records::{RECORDS_SCHEMA, Records, RecordsWriter, read_records};
 pub use report::{Acceptance, CategoryReport, Counts, Latency, Lossless, REPORT_SCHEMA, Report};
 pub use request::{RequestFigures, StepFigures};
 pub use request_report::RequestReport;
+pub use resumption::{Resumption, copy_kept};
+pub use run::{Evaluation, Options, request_seed};
 pub use run_comparison::{
     COMPARISON_SCHEMA, CategoryDifference, ComparedRun, MetricDifference, PromptCheck,
     RequestDifference, RunComparison, SettingDifference, Verdict,
 };
 pub use schema::Document;
-pub use resumption::{Resumption, copy_kept};
-pub use run::{Evaluation, Options};
 pub use setting::{SamplingSetting, Setting};
 pub use table::write_table;
 pub use turns::places;

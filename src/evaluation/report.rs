@@ -98,7 +98,7 @@ pub struct CategoryReport {
     /// Between what its mean length lies in 95 of 100 runs over other prompts like these.
     pub mean_length_interval: Option<Interval>,
     /// Its metrics, by name; null where there is nothing to make one of.
-    #[schemars(with = "BTreeMap<String, Option<f64>>")]
+    #[schemars(with = "std::collections::BTreeMap<String, Option<f64>>")]
     pub metrics: Map<String, Value>,
 }
 
@@ -242,7 +242,9 @@ impl CategoryReport {
 }
 
 impl Counts {
-    fn fold(requests: &[RequestFigures], positions: usize) -> Counts {
+    /// Adds up the steps of requests; `positions` are the most draft tokens that a step can accept.
+    #[must_use]
+    pub fn fold(requests: &[RequestFigures], positions: usize) -> Counts {
         let mut counts = Counts {
             drafted_per_position: vec![0; positions],
             accepted_per_position: vec![0; positions],
@@ -268,7 +270,9 @@ impl Counts {
         counts
     }
 
-    fn acceptance(&self) -> Acceptance {
+    /// The shares that these counts make.
+    #[must_use]
+    pub fn acceptance(&self) -> Acceptance {
         let per_position: Vec<f64> = self
             .accepted_per_position
             .iter()

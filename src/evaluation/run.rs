@@ -300,9 +300,11 @@ impl<'a> Watched<'a> {
     }
 }
 
-/// The seed of a request. The noise at a position depends on the seed and the position alone: with one seed for all of
-/// them, requests of the same length would be drawn with the same luck.
-fn request_seed(seed: u64, [prompt, turn]: [u32; 2]) -> u64 {
+/// The seed of a request, by the place of its prompt, counted from 0, and the turn, counted from 1. The noise at a
+/// position depends on the seed and the position alone: with one seed for all of them, requests of the same length would
+/// be drawn with the same luck.
+#[must_use]
+pub fn request_seed(seed: u64, [prompt, turn]: [u32; 2]) -> u64 {
     let key = [seed as u32, (seed >> 32) as u32];
     let [low, high, ..] = philox4x32([prompt, turn, 0, 0], key);
     u64::from(high) << 32 | u64::from(low)

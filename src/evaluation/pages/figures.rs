@@ -214,7 +214,11 @@ fn frontier(report: &Report) -> Option<Figure> {
     };
     let rows = lengths.iter().zip(shares).enumerate();
     let rows = rows.map(|(index, (length, share))| {
-        vec![(index + 1).to_string(), number(Some(*length), 3), format!("+{share:.3}")]
+        vec![
+            (index + 1).to_string(),
+            number(Some(*length), 3),
+            format!("+{share:.3}"),
+        ]
     });
     let figure = Draft {
         id: "frontier",

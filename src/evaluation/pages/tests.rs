@@ -98,7 +98,10 @@ fn the_page_is_whole_and_loads_nothing_whatever_names_say() {
             page.contains("&lt;script&gt;|"),
             "the request is not listed"
         );
-        assert_eq!(page.matches("<svg").count(), if positions > 1 { 7 } else { 6 });
+        assert_eq!(
+            page.matches("<svg").count(),
+            if positions > 1 { 7 } else { 6 }
+        );
     }
 }
 

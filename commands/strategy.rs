@@ -1,4 +1,4 @@
-//! What `eval` drafts and how it chooses tokens, from the command line.
+//! What is drafted and how tokens are chosen, from the command line: for `eval` and `generate`.
 
 use std::path::Path;
 
@@ -131,7 +131,6 @@ impl StrategyArguments {
         }
     }
 
-<<<<<<< HEAD
     fn verification(&self, sampling: &Sampling, session: &Session) -> Verification {
         let rule = match self.verification {
             None | Some(Rule::Match) => Verification::Match,
@@ -145,15 +144,13 @@ impl StrategyArguments {
         self.lossy.unwrap_or(rule)
     }
 
-    fn sampling(&self, session: &Session) -> Sampling {
-=======
     /// What randomness is drawn by.
     pub fn seed(&self) -> u64 {
         self.seed.unwrap_or(0)
     }
 
-    fn sampling(&self, shuffle: bool, session: &Session) -> Sampling {
->>>>>>> wt-runs
+    /// How tokens are chosen; `shuffle` has a use for a seed without sampling.
+    pub fn sampling(&self, shuffle: bool, session: &Session) -> Sampling {
         let sampling = Sampling {
             temperature: self.temperature,
             top_k: self.top_k.unwrap_or(0),
