@@ -6,7 +6,8 @@ use anyhow::Context;
 use clap::{ArgGroup, Args};
 use speculators::demo;
 use speculators::evaluation::{
-    Comparison, Evaluation, Event, Gate, Options, Paired, Report, Setting, places, read_references,
+    Comparison, Evaluation, Event, Gate, Options, Paired, PenaltiesSetting, Report, Setting,
+    places, read_references,
 };
 use speculators::models::{DraftHead, Verifier};
 use speculators::text::{PromptBody, PromptOptions, PromptSet, TextModel};
@@ -195,6 +196,9 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
     if references.is_some() && !strategy.sampling.is_greedy() {
         return Err(compares_noise(strategy.sampling.temperature).into());
     }
+    if references.is_some() && !strategy.penalties.is_none() {
+        return Err(compares_penalized().into());
+    }
     let verifier = Verifier::load(&input.verifier)?;
     session.show(verifier.warnings());
     let max_new_tokens = arguments.max_new_tokens.map_or(
@@ -218,6 +222,9 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         num_speculative_tokens: strategy.drafting.tokens(),
         sampling: strategy.sampling.into(),
         drafting: strategy.drafting.clone(),
+        verification: strategy.verification,
+        penalties: PenaltiesSetting::of(&strategy),
+        stop: arguments.strategy.stop.clone(),
         max_new_tokens,
         dtype: verifier.precision().to_string(),
         instruction_set: speculators_kernels::cpu::features().name().to_owned(),
@@ -245,6 +252,7 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
     let options = Options {
         strategy,
         max_new_tokens,
+        stop: arguments.strategy.stop.clone(),
         concurrency,
     };
     let mut watch = |event: Event<'_>| gathering.hear(&event);
@@ -335,6 +343,12 @@ fn compares_noise(temperature: f32) -> Diagnostic {
     Diagnostic::error(codes::USAGE, title)
         .note("what another engine draws depends on its own noise, so that tokens differ without any fault")
         .help("leave out `--temperature`")
+}
+
+/// That the logits which a comparison shows are those before penalties.
+fn compares_penalized() -> Diagnostic {
+    let title = "`--compare` shows where logits tie, and penalties change the logits";
+    Diagnostic::error(codes::USAGE, title).help("leave out the penalties")
 }
 
 /// Where everything comes from: the user's files, or the embedded ones unpacked for the time of the run.

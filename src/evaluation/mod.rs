@@ -41,7 +41,9 @@ pub use outcome::{Event, Outcome, OutputRecord};
 pub use pages::PageForm;
 pub use paired::{Paired, PairedDifference};
 pub use records::{RECORDS_SCHEMA, Records, RecordsWriter, read_records};
-pub use report::{Acceptance, CategoryReport, Counts, Latency, Lossless, REPORT_SCHEMA, Report};
+pub use report::{
+    Acceptance, CategoryReport, Counts, Guarantee, Latency, Lossless, REPORT_SCHEMA, Report,
+};
 pub use request::{RequestFigures, StepFigures};
 pub use request_report::RequestReport;
 pub use resumption::{Resumption, copy_kept};
@@ -51,6 +53,6 @@ pub use run_comparison::{
     RequestDifference, RunComparison, SettingDifference, Verdict,
 };
 pub use schema::Document;
-pub use setting::{SamplingSetting, Setting};
+pub use setting::{PenaltiesSetting, SamplingSetting, Setting};
 pub use table::write_table;
 pub use turns::places;

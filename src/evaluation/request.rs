@@ -69,7 +69,8 @@ pub struct RequestFigures {
     #[serde(rename = "plain_prefill_us", with = "microseconds")]
     #[schemars(with = "f64")]
     pub plain_prefill: Duration,
-    /// Time of all later tokens with plain decoding.
+    /// Time of all later tokens with plain decoding; where it gave another number of them, scaled to as many as with
+    /// speculation.
     #[serde(rename = "plain_decode_us", with = "microseconds")]
     #[schemars(with = "f64")]
     pub plain_decode: Duration,

@@ -7,6 +7,7 @@ use serde_json::Value;
 use speculators_formats::{Diagnostic, codes};
 
 use crate::Result;
+use crate::decoding::Verification;
 use crate::evaluation::paired::differences;
 use crate::evaluation::pairing::{Pairing, same_prompt};
 use crate::evaluation::{
@@ -244,11 +245,15 @@ impl ComparedRun {
             file: run.file.clone(),
             setting: run.setting.clone(),
             requests: run.requests.len(),
-            mismatched: run
-                .requests
-                .iter()
-                .filter(|request| !request.lossless)
-                .count(),
+            mismatched: match run.setting.verification {
+                Verification::Match => run
+                    .requests
+                    .iter()
+                    .filter(|request| !request.lossless)
+                    .count(),
+                // Tokens are drawn anew, and cannot be compared.
+                _ => 0,
+            },
         }
     }
 }

@@ -6,7 +6,7 @@ use super::figures::{self, Figure};
 use super::numbers::{counted, interval, listed, number};
 use super::table::Table;
 use super::words;
-use crate::evaluation::{GateFailure, Interval, Report};
+use crate::evaluation::{GateFailure, Guarantee, Interval, Report};
 
 /// Everything that the templates of a report show.
 #[derive(Serialize)]
@@ -159,6 +159,16 @@ fn speedup_tile(speedup: Option<f64>, of: Option<Interval>) -> Tile {
 fn lossless(report: &Report) -> Tile {
     let lossless = &report.lossless;
     let (value, note, class) = match (lossless.checked, lossless.mismatched) {
+        _ if lossless.guarantee == Guarantee::Distribution => (
+            "in distribution".to_owned(),
+            "By the rule of verification. Tokens are drawn anew, and cannot be compared one by one.".to_owned(),
+            "good",
+        ),
+        _ if lossless.guarantee == Guarantee::Nothing => (
+            "NO, as was asked for".to_owned(),
+            "A lossy rule keeps tokens that the verifier would not: the text is not the verifier's.".to_owned(),
+            "bad",
+        ),
         (0, _) => (
             "not checked".to_owned(),
             "No request was completed.".to_owned(),
@@ -346,7 +356,12 @@ fn requests(report: &Report) -> Table {
             request.steps.to_string(),
             number(request.mean_length(), 2),
             number(request.speedup(), 2),
-            if request.lossless { "yes" } else { "NO" }.to_owned(),
+            match (report.lossless.guarantee, request.lossless) {
+                (Guarantee::Tokens, true) => "yes",
+                (Guarantee::Tokens, false) => "NO",
+                _ => "–",
+            }
+            .to_owned(),
         ]
     });
     let titles = [

@@ -1,6 +1,6 @@
 //! What was run, in words.
 
-use crate::decoding::Drafting;
+use crate::decoding::{Drafting, Verification};
 use crate::evaluation::{SamplingSetting, Setting};
 
 /// What is drafted in each step.
@@ -43,6 +43,31 @@ pub(super) fn sampling(sampling: &SamplingSetting) -> String {
     }
     words.push(format!("seed {}", sampling.seed));
     words.join(", ")
+}
+
+/// By which rule draft tokens are kept, and what else changes the text.
+fn kept(setting: &Setting) -> String {
+    let mut words = match setting.verification {
+        Verification::Match => "where the verifier would choose them itself".to_owned(),
+        Verification::Rejection => "by rejection sampling".to_owned(),
+        Verification::Block => "by block verification".to_owned(),
+        Verification::Typical { epsilon, delta } => {
+            format!("by typical acceptance ({epsilon}, {delta}), which is lossy")
+        }
+        Verification::Thresholds { single, accumulated } => {
+            format!("by thresholds ({single}, {accumulated}), which is lossy")
+        }
+    };
+    if let Some(penalties) = setting.penalties {
+        words.push_str(&format!(
+            "; penalties: repetition {}, frequency {}, presence {}",
+            penalties.repetition, penalties.frequency, penalties.presence
+        ));
+    }
+    if !setting.stop.is_empty() {
+        words.push_str(&format!("; text ends at {:?}", setting.stop));
+    }
+    words
 }
 
 /// How requests were run.
