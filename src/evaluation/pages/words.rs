@@ -54,7 +54,10 @@ fn kept(setting: &Setting) -> String {
         Verification::Typical { epsilon, delta } => {
             format!("by typical acceptance ({epsilon}, {delta}), which is lossy")
         }
-        Verification::Thresholds { single, accumulated } => {
+        Verification::Thresholds {
+            single,
+            accumulated,
+        } => {
             format!("by thresholds ({single}, {accumulated}), which is lossy")
         }
     };
@@ -93,6 +96,7 @@ pub(super) fn setting(setting: &Setting) -> Vec<[String; 2]> {
         ),
         line("Draft", drafting(&setting.drafting)),
         line("Tokens are", sampling(&setting.sampling)),
+        line("Draft tokens are kept", kept(setting)),
         line(
             "Output limit",
             format!("{} tokens per request", setting.max_new_tokens),
