@@ -423,7 +423,7 @@ fn sampling_depends_on_the_seed_and_on_the_temperature() {
                 &verifier,
                 &prompt,
                 &limits,
-                &sampling,
+                sampling,
                 &cancelled,
                 &mut |_, _| {},
             )
