@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{ArgGroup, Args};
+use speculators::decoding::{Drafting, Verification};
 use speculators::demo;
 use speculators::evaluation::{
     Comparison, Evaluation, Event, Gate, Options, Paired, PenaltiesSetting, Report, Setting,
@@ -22,6 +23,7 @@ use crate::session::Session;
 use crate::strategy::StrategyArguments;
 
 mod bar;
+mod best;
 mod export;
 mod gathering;
 mod measures;
@@ -32,6 +34,7 @@ mod runs;
 mod text;
 
 use bar::Bar;
+use best::BestArguments;
 use gathering::{Gathering, Outputs};
 use measures::MeasureArguments;
 use pages::{PageArguments, PageFile};
@@ -49,7 +52,7 @@ const DEMO_NEW_TOKENS: usize = 64;
 /// counts it.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("seeded").args(["temperature", "shuffle"]).multiple(true))]
-#[command(group = ArgGroup::new("written").args(["outputs", "records", "report"]).multiple(true))]
+#[command(group = ArgGroup::new("written").args(["outputs", "records", "report", "write_tree", "write_calibration"]).multiple(true))]
 #[command(after_long_help = "\
 Prompts are JSON objects, one a line or in a list, with one of `prompt`, `messages`, `turns`,
 `conversations` (ShareGPT) or `prompt_token_ids`, and optionally `id` and `category`; a `.txt`
@@ -63,6 +66,7 @@ Examples:
   speculators eval --verifier V --speculator S --prompts P.jsonl --format json --outputs outputs.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --tree dynamic --tree-budget 16
   speculators eval --verifier V --speculator S --prompts P.jsonl --tree mc_sim_7b_63.json
+  speculators eval --verifier V --speculator S --prompts P.jsonl --best --records R.jsonl --write-tree tree.json
   speculators eval --verifier V --speculator S --prompts P.jsonl --temperature 0.6 --top-p 0.95 --top-k 20
   speculators eval --verifier V --speculator S --prompts P.jsonl --compare vllm.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --records new.jsonl --against old.jsonl
@@ -103,7 +107,7 @@ pub struct EvalArguments {
     /// Write ids, text and accepted tokens per step of each request
     #[arg(long, value_name = "FILE.jsonl")]
     pub outputs: Option<PathBuf>,
-    /// Replace the outputs, records and report files if they exist
+    /// Replace files that are to be written if they exist
     #[arg(long, requires = "written")]
     pub force: bool,
     /// Compare with another engine's outputs; or, with two files, compare two finished runs and run nothing
@@ -119,6 +123,9 @@ pub struct EvalArguments {
     /// Records, metrics, gates and paired differences.
     #[command(flatten)]
     pub measure: MeasureArguments,
+    /// What would be best.
+    #[command(flatten)]
+    pub best: BestArguments,
     /// Pages of the report.
     #[command(flatten)]
     pub pages: PageArguments,
@@ -163,6 +170,7 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
     let records_path = measure.lines_path();
     let records_path = records_path.as_deref();
     let unfinished = arguments.runs.earlier(records_path, session)?;
+    let files = arguments.best.open(arguments.force)?;
     let mut input = Input::gather(&arguments, session)?;
 
     // Configs, headers and the tokenizer first: what is wrong with them need not wait for gigabytes of weights.
@@ -188,7 +196,7 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
             false => session.detail(&format!("resolved: {subject} = {value} ({reason})")),
         }
     }
-    let strategy = arguments.strategy.resolve(
+    let mut strategy = arguments.strategy.resolve(
         opened.description.speculative_tokens,
         arguments.runs.shuffle,
         session,
@@ -215,6 +223,32 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         text: text.as_ref(),
         prompts_path: &input.prompts_path,
     };
+    if arguments.best.best && strategy.verification != Verification::Match {
+        return Err(best::simulates_matching().into());
+    }
+    let mut order = arguments
+        .runs
+        .order(prompts, arguments.limit, arguments.strategy.seed());
+    if arguments.strategy.calibrates() {
+        let options = Options {
+            strategy: strategy.clone(),
+            max_new_tokens,
+            stop: arguments.strategy.stop.clone(),
+            concurrency: 1,
+        };
+        let run = best::Run {
+            evaluation: &evaluation,
+            prompts,
+            order: &order,
+            options: &options,
+            speculator: &input.speculator_name,
+        };
+        let (calibration, rest) = best::fit(&run, session)?;
+        order = rest;
+        if let Drafting::DynamicTree(tree) = &mut strategy.drafting {
+            tree.calibration = Some(calibration);
+        }
+    }
     let setting = Setting {
         verifier: input.verifier_name,
         speculator: input.speculator_name,
@@ -232,9 +266,6 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         concurrency,
         shuffle_seed: arguments.runs.shuffle.then(|| arguments.strategy.seed()),
     };
-    let order = arguments
-        .runs
-        .order(prompts, arguments.limit, arguments.strategy.seed());
     let unfinished = records_path.zip(unfinished);
     let plan = Plan::make(&evaluation, prompts, order, &setting, unfinished, session)?;
     let kept = plan.resumption.as_ref().map(|(_, resumption)| resumption);
@@ -248,6 +279,8 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         outputs: outputs.map(|file| Outputs::new(file, places(prompts, &plan.order))),
         requests: kept,
         outcomes: references.as_ref().map(|_| Vec::new()),
+        surveyed: arguments.best.best,
+        texts: Vec::new(),
     };
     let options = Options {
         strategy,
@@ -267,12 +300,32 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
     run?;
     gathering.sort();
     let Gathering {
+        records,
         outputs,
         requests,
         outcomes,
+        texts,
         ..
     } = gathering;
 
+    let run = best::Run {
+        evaluation: &evaluation,
+        prompts,
+        order: &plan.order,
+        options: &options,
+        speculator: &setting.speculator,
+    };
+    let best = match arguments.best.best {
+        true => Some(
+            arguments
+                .best
+                .find(&run, &texts, &requests, records, session)?,
+        ),
+        false => None,
+    };
+    if let Some(best) = &best {
+        files.write(best)?;
+    }
     if let Some(path) = &measure.records {
         export::replace_lines(path, arguments.force, &setting, &requests, session)?;
     }
@@ -282,6 +335,7 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         .transpose()?;
     outputs.map(Outputs::finish).transpose()?;
     let mut report = Report::fold(setting, &requests, comparison);
+    report.best = best;
     report.against = earlier.map(|earlier| Paired::make(&report.setting, &requests, &earlier));
     report.command = Some(pages::command(std::env::args_os()));
     conclude(&arguments, report, pages, text.as_ref(), session)
@@ -302,7 +356,15 @@ fn fold_again(arguments: &EvalArguments, path: &Path, session: &Session) -> Outc
         export::write(copy, arguments.force, &records)?;
     }
     let requests = &records.requests;
+    let best = match arguments.best.best {
+        true => Some(arguments.best.find_again(&records, session)?),
+        false => None,
+    };
+    if let Some(best) = &best {
+        arguments.best.open(arguments.force)?.write(best)?;
+    }
     let mut report = Report::fold(records.setting, requests, None);
+    report.best = best;
     report.against = earlier.map(|earlier| Paired::make(&report.setting, requests, &earlier));
     conclude(arguments, report, pages, None, session)
 }

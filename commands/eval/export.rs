@@ -41,6 +41,8 @@ pub fn replace_lines(
         requests: requests.to_vec(),
         unfinished: Vec::new(),
         torn: false,
+        surveys: Vec::new(),
+        latency: None,
     };
     write(path, force, &records)?;
     let lines = lines_of(path);

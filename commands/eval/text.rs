@@ -8,6 +8,7 @@ use speculators::evaluation::{
 };
 use speculators::text::TextModel;
 
+use super::best;
 use super::measures::{self, Metrics};
 use crate::tables;
 
@@ -46,6 +47,9 @@ pub fn write(
     measures::write_metrics(report, which, output)?;
     latency(report, output)?;
     lossless(report, output)?;
+    if let Some(best) = &report.best {
+        best::write(best, output)?;
+    }
     if let Some(comparison) = &report.comparison {
         write_comparison(comparison, text, output)?;
     }
@@ -94,7 +98,11 @@ fn drafting(drafting: &Drafting) -> String {
             num_speculative_tokens,
         } => format!("{num_speculative_tokens} draft tokens per step"),
         Drafting::DynamicTree(tree) => format!(
-            "a dynamic tree of up to {} draft tokens per step (top-k {}, depth {})",
+            "a {} tree of up to {} draft tokens per step (top-k {}, depth {})",
+            match tree.calibration {
+                Some(_) => "calibrated dynamic",
+                None => "dynamic",
+            },
             drafting.tokens(),
             tree.top_k,
             tree.depth

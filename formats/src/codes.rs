@@ -634,6 +634,16 @@ codes! {
          in the records of a run that was stopped, can be told apart only if no two of them have the same. Later turns of a prompt \
          have its id with `/2`, `/3` and so on behind it, and another prompt must not have that either.\n\n\
          Give each prompt an `id` of its own, or leave `id` out: then it is the number of the line.";
+    CALIBRATION = 741, "a calibration of draft trees cannot be used",
+        "A calibration says how often draft tokens were right, by depth, place in the head's list and probability: the JSON file \
+         that `eval --best --write-calibration` writes. This one cannot be read, is of another form, or has a curve that \
+         descends or leaves the range from 0 to 1.\n\n\
+         Write it again. A calibration belongs to one head and one verifier; another's does no harm to the output, but \
+         drafts badly.";
+    SURVEY_EMPTY = 742, "there is no survey to find the best setting from",
+        "What would be best is found from a survey: at each position of the outputs, the head's list is compared with how the \
+         text went on. These records hold none, or the run gave no output that is long enough to have a step.\n\n\
+         Run `eval --best --records FILE.jsonl`; its records can be taken with `--from-records` as often as wanted.";
     NOT_A_RUN = 751, "a file to compare is no finished run",
         "Two runs are compared by their reports (`eval --format json`) or their records (`eval --records`). The file given \
          is neither, or is malformed, or is a report of a version that did not yet keep sums by request.\n\n\

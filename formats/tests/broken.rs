@@ -32,6 +32,8 @@ const EXEMPT: &[(Code, &str)] = &[
     (codes::PROMPTS_EMPTY, "about prompts"),
     (codes::NOT_A_RUN, "about finished runs"),
     (codes::NOTHING_IN_COMMON, "about finished runs"),
+    (codes::CALIBRATION, "about draft trees"),
+    (codes::SURVEY_EMPTY, "about records"),
     (codes::RECORDS_MALFORMED, "about records of an evaluation"),
     (codes::RECORDS_OTHER_RUN, "about records of an evaluation"),
     (codes::REQUESTS_NAMELESS, "about prompts"),

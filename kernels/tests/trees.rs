@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
-use speculators_kernels::{DraftTree, VerifyTree, cpu};
+use speculators_kernels::{DraftTree, KvCache, VerifyTree, WeightType, cpu};
 
 /// Scores as they come from a network that misbehaves: ties, infinities, NaN and rounding errors above 0.
 fn log_probability() -> impl Strategy<Value = f32> {
@@ -111,6 +111,28 @@ proptest! {
     }
 
     #[test]
+    fn the_frontier_is_the_best_of_its_level(
+        width in 1usize..=8,
+        quarters in prop::collection::vec(prop::collection::vec(-8i32..=0, 64), 1..=4),
+    ) {
+        let mut tree = DraftTree::new();
+        for level in quarters {
+            let (first, rows) = (tree.len(), tree.rows());
+            // Every candidate has a token of its own, its index; of scores there are few, so that many are equal.
+            let tokens: Vec<u32> = (first as u32..).take(rows * width).collect();
+            let scores: Vec<f32> = level[..tokens.len()].iter().map(|x| *x as f32 / 4.0).collect();
+            let parents = cpu::tree_step(&mut tree, &tokens, &scores).unwrap();
+            let mut best = tokens;
+            let score = |token: u32| tree.scores()[token as usize];
+            best.sort_by(|a, b| score(*b).total_cmp(&score(*a)).then(a.cmp(b)));
+            best.truncate(width);
+            prop_assert_eq!(tree.frontier_tokens(), &best[..]);
+            let row = |token: u32| (token as usize - first) / width;
+            prop_assert_eq!(parents, best.into_iter().map(row).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
     fn greedy_acceptance_is_the_walk_from_the_root(
         tree in trees(),
         nodes in 1usize..=256,
@@ -184,6 +206,27 @@ fn the_mask_of_a_frontier_is_the_way_from_the_root() {
     assert_eq!(verify.parents, [-1, 0, 0, 1]);
     assert_eq!(verify.depths, [0, 1, 1, 2]);
     assert_eq!(verify.bits, [0b0001, 0b0011, 0b0101, 0b1011]);
+}
+
+#[test]
+fn an_accepted_path_moves_up_to_the_text() {
+    let numbers = |slot: usize| [0, 1, 2, 3].map(|channel| (4 * slot + channel) as f32);
+    let all: Vec<f32> = (0..40).flat_map(numbers).collect();
+    let negative: Vec<f32> = all.iter().map(|x| -x).collect();
+    for path in [&[][..], &[0], &[0, 1, 2], &[0, 3, 4, 19], &[0, 17], &[2, 5]] {
+        let mut cache = KvCache::new(WeightType::F32, 2, 2, 40).unwrap();
+        cache.append(&all, &negative).unwrap();
+        cpu::kv_compact(&mut cache, 20, path).unwrap();
+        let kept: Vec<usize> = (0..20).chain(path.iter().map(|node| 20 + node)).collect();
+        assert_eq!(cache.len(), kept.len());
+        for (slot, from) in kept.into_iter().enumerate() {
+            for head in 0..2 {
+                let expected = &numbers(from)[2 * head..2 * head + 2];
+                assert_eq!(cache.key(slot, head), expected);
+                assert_eq!(cache.value(slot, head), [-expected[0], -expected[1]]);
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Offline evaluation: prompts in, one record per verification step out, and every metric a fold over the records.
 
 mod accepted_length;
+mod best;
 mod bootstrap;
 mod calibration;
 mod comparison;
@@ -29,6 +30,11 @@ mod tally;
 mod turns;
 
 pub use accepted_length::AcceptedLength;
+pub use best::{
+    BUDGETS, Best, BestSetting, EngineFlags, LatencyModel, Measured, OtherMachine, Recommendation,
+    RequestSurvey, SURVEYED_DEPTH, SURVEYED_TREES, Shape, SimulatedStep, Simulation, SurveyFacts,
+    SurveyedText, WidthTime, calibrate, simulate,
+};
 pub use bootstrap::{Interval, Resampling};
 pub use calibration::{Calibration, CalibrationBin};
 pub use comparison::{AcceptanceDifference, Comparison, Difference, Reference, read_references};

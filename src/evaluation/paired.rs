@@ -159,6 +159,8 @@ mod tests {
             ],
             unfinished: Vec::new(),
             torn: false,
+            surveys: Vec::new(),
+            latency: None,
         };
         let paired = Paired::make(&Setting::of_chain(3), &here, &there);
         assert_eq!(

@@ -11,7 +11,7 @@ use crate::decoding::Verification;
 use crate::evaluation::bootstrap::Bootstrap;
 use crate::evaluation::tally::Tally;
 use crate::evaluation::{
-    AcceptedLength, Calibration, Comparison, ContextReport, GateFailure, Interval, Metric,
+    AcceptedLength, Best, Calibration, Comparison, ContextReport, GateFailure, Interval, Metric,
     MetricValue, Paired, RequestFigures, RequestReport, Resampling, Setting,
 };
 
@@ -160,6 +160,9 @@ pub struct Report {
     /// Limits that were not reached, where some were given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_gates: Option<Vec<GateFailure>>,
+    /// What would be best, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best: Option<Best>,
     /// Agreement with reference outputs, where some were given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comparison: Option<Comparison>,
@@ -208,6 +211,7 @@ impl Report {
                 .collect(),
             against: None,
             failed_gates: None,
+            best: None,
             counts,
             categories,
             setting,

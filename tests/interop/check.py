@@ -10,15 +10,18 @@ from pathlib import Path
 import hub
 import init
 import llama_cpp
+import sample
 import vocab
 from comparisons import convert, evaluate, keep_serving, there_and_back
 from finding import Finding
-from pairs import FIXTURES, PAIRS, make_pair
+from pairs import FIXTURES, PAIRS, make_pair, serve, served
 
 ROOT = FIXTURES.parent
 CONVERTED = ["safeailab", "safeailab-bin", "specforge"]
 # Layouts the head of the fixtures is written in and brought back from.
 EXPORTED = ["eagle", "specforge", "sglang", "gguf"]
+# Draft tokens per step that the engines are compared with.
+DRAFTS = range(1, 6)
 
 
 def findings(options: argparse.Namespace) -> Iterator[Finding]:
@@ -50,31 +53,33 @@ def findings(options: argparse.Namespace) -> Iterator[Finding]:
             options.llama_cpp, options.binary, options.work / "llama.cpp", options.work / "pairs"
         )
     if "evaluate" not in options.skip:
-        for subject, head, recorded in [
-            ("fixtures, 3 drafts", "speculators", "vllm"),
-            ("fixtures, 5 drafts", "speculators", "vllm-5"),
-            ("fixtures, defaults", "speculators-defaults", "vllm-defaults"),
-        ]:
-            yield evaluate(
-                options.binary,
-                subject,
-                FIXTURES / "verifier",
-                FIXTURES / "heads" / head,
-                FIXTURES / "prompts.jsonl",
-                FIXTURES / "golden" / recorded,
-                options.work / "evaluated",
-            )
-        for name in options.pairs:
-            pair = make_pair(name, options.work / "pairs")
-            yield evaluate(
-                options.binary,
-                name,
-                pair / "verifier",
-                pair / "head",
-                pair / "prompts.jsonl",
-                pair / "vllm",
-                options.work / "evaluated",
-            )
+        yield from evaluations(options)
+    if "sample" not in options.skip:
+        yield from sample.findings(options.binary, options.work / "sample", options.pairs)
+
+
+def evaluations(options: argparse.Namespace) -> Iterator[Finding]:
+    """Chains of one to five draft tokens, with the heads of the fixtures and with those of the pairs."""
+    work, prompts = options.work / "evaluated", "prompts.jsonl"
+
+    def compare(subject: str, place: Path, head: Path, recorded: Path) -> Finding:
+        return evaluate(options.binary, subject, place / "verifier", head, place / prompts, recorded, work)
+
+    heads = FIXTURES / "heads"
+    golden = {3: FIXTURES / "golden" / "vllm", 5: FIXTURES / "golden" / "vllm-5"}
+    for number in DRAFTS:
+        recorded = golden.get(number)
+        if recorded is None:
+            recorded = options.work / "served" / f"fixtures-{number}"
+            recorded.parent.mkdir(parents=True, exist_ok=True)
+            serve(FIXTURES / "verifier", heads / "speculators", FIXTURES / prompts, recorded, number)
+        yield compare(f"fixtures, {number} drafts", FIXTURES, heads / "speculators", recorded)
+    recorded = FIXTURES / "golden" / "vllm-defaults"
+    yield compare("fixtures, defaults", FIXTURES, heads / "speculators-defaults", recorded)
+    for name in options.pairs:
+        pair = make_pair(name, options.work / "pairs")
+        for number in DRAFTS:
+            yield compare(f"{name}, {number} drafts", pair, pair / "head", served(pair, number))
 
 
 def main() -> int:
@@ -82,7 +87,7 @@ def main() -> int:
     parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "speculators")
     parser.add_argument("--work", type=Path, default=ROOT / "target" / "interop")
     parser.add_argument("--pairs", nargs="*", default=list(PAIRS), choices=list(PAIRS), metavar="NAME")
-    checks = ["vocab", "convert", "serve", "init", "hub", "evaluate"]
+    checks = ["vocab", "convert", "serve", "init", "hub", "evaluate", "sample"]
     parser.add_argument("--skip", nargs="*", default=[], choices=checks, metavar="CHECK")
     parser.add_argument("--verifier-bytes", type=int, default=2 << 30, metavar="N", help="size of the sharded verifier")
     parser.add_argument("--llama-cpp", type=Path, metavar="DIRECTORY", help="sources of llama.cpp, built in `build`")

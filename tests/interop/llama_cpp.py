@@ -18,6 +18,10 @@ Each head is converted twice, by llama.cpp's own converter and by this tool, and
 - the file of llama.cpp's converter is converted back to the layout of `speculators`, whose weights
   have to be those of the source.
 
+With the first of the heads both programs decode, `speculators eval` and llama.cpp, from one file, in chains of one to
+five draft tokens. All of it is in single precision, since the two round to half of it in different places: the text,
+the steps and the accepted tokens have to be the same for every prompt.
+
 The heads are those of the fixtures, and the first of them again under other rotary embeddings, for
 which it was not trained: there only the two files are held against each other. `--pairs` names a
 directory of `pairs.py`, whose heads that llama.cpp can run are taken too.
@@ -46,6 +50,10 @@ FIXTURES = ROOT / "fixtures"
 FAMILY = "qwen2"
 
 TOKENS, DRAFTS = 64, 5
+# Enough for the answers of the fixtures to end by themselves.
+LONG = 160
+# Caches of keys and values in single precision, of which llama.cpp's fast attention knows nothing.
+SINGLE_PRECISION = ("-ctk", "f32", "-ctv", "f32", "-ctkd", "f32", "-ctvd", "f32", "-fa", "off")
 
 # Keys that may differ: why that is harmless.
 ONLY_THEIRS = {
@@ -207,6 +215,57 @@ class Judge:
         detail = f"{len(prompts)} prompts, {accepted} of {drafted} drafts accepted, {accepted / max(drafted, 1):.1%}"
         return Finding("draft", subject.name, passed, "; ".join([detail, *different]))
 
+    def in_single_precision(self, subject: Subject, place: Path) -> tuple[Path, Path, Path]:
+        """A copy of the verifier, and as GGUF files it and the head."""
+        from safetensors.torch import load_file, save_file
+
+        verifier = place / "verifier-f32"
+        shutil.copytree(subject.verifier, verifier)
+        for file in verifier.glob("*.safetensors"):
+            tensors = {name: tensor.float() for name, tensor in load_file(file).items()}
+            save_file(tensors, file, metadata={"format": "pt"})
+        config = json.loads((verifier / "config.json").read_text())
+        config.pop("torch_dtype", None)
+        (verifier / "config.json").write_text(json.dumps(config | {"dtype": "float32"}))
+        both = self.theirs(verifier, place / "verifier-f32.gguf", "--outtype", "f32")
+        head = self.theirs(
+            subject.head, place / "head-f32.gguf", "--outtype", "f32", "--target-model-dir", subject.verifier
+        )
+        return verifier, both, head
+
+    def decode(self, subject: Subject) -> Iterator[Finding]:
+        """One file with a head, drafted with by both programs."""
+        from transformers import AutoTokenizer
+
+        place = self.work / subject.name
+        verifier, theirs, head = self.in_single_precision(subject, place)
+        tokenizer = AutoTokenizer.from_pretrained(verifier)
+        texts = self.texts(subject)
+        encoded = [tokenizer(tokenizer.bos_token + text, add_special_tokens=False)["input_ids"] for text in texts]
+        # llama.cpp drafts before the first new token, from the last of the prompt. This tool does so when that token is
+        # its own first, as it is in a chat: nothing else can follow.
+        prompts, outputs = place / "prompts.jsonl", place / "outputs.jsonl"
+        lines = [{"id": str(number), "prompt_token_ids": ids[:-1]} for number, ids in enumerate(encoded)]
+        prompts.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        for drafts in range(1, DRAFTS + 1):
+            command = [self.binary, "eval", "--verifier", verifier, "--speculator", head, "--prompts", prompts]
+            command += ["--num-speculative-tokens", drafts, "--max-new-tokens", LONG, "--outputs", outputs, "--force"]
+            self.quietly(command)
+            answers = [json.loads(line) for line in outputs.read_text().splitlines()]
+            totals, different = [0, 0], []
+            for text, ids, answer in zip(texts, encoded, answers, strict=True):
+                shown, *counts = self.run(theirs, head, text, LONG, drafts, SINGLE_PRECISION)
+                output, steps = answer["output_token_ids"], answer["accepted_per_step"]
+                own = [drafts * len(steps), accepted_until_the_end(output, steps, drafts)]
+                ended = output[0] == ids[-1] and len(output) < LONG
+                said = tokenizer.decode(output[1:-1]).strip()
+                if counts != own or not ended or not shown.strip("\n").endswith(said):
+                    different.append(f"prompt {answer['id']}: {own}, llama.cpp {counts}")
+                totals = [total + count for total, count in zip(totals, own)]
+            detail = f"{len(texts) - len(different)} of {len(texts)} prompts alike, "
+            detail += f"{totals[1]} of {totals[0]} drafts accepted"
+            yield Finding("decode", f"{drafts} drafts", not different, "; ".join([detail, *different]))
+
     def texts(self, subject: Subject) -> list[str]:
         """Prompts in the verifier's chat format; llama.cpp puts the first token before them itself."""
         from transformers import AutoTokenizer
@@ -225,11 +284,20 @@ class Judge:
             texts.append(text.removeprefix(tokenizer.bos_token or ""))
         return texts
 
-    def run(self, verifier: Path, head: Path, prompt: str, attempts: int = 9) -> tuple[str, int, int]:
+    def run(
+        self,
+        verifier: Path,
+        head: Path,
+        prompt: str,
+        tokens: int = TOKENS,
+        drafts: int = DRAFTS,
+        more: tuple[str, ...] = (),
+        attempts: int = 9,
+    ) -> tuple[str, int, int]:
         """Text, drafted and accepted tokens."""
         program = self.llama / "build" / "bin" / "llama-speculative-simple"
-        command = [program, "-m", verifier, "-md", head, "--spec-type", "draft-eagle3", "--temp", "0", "-n", TOKENS]
-        command += ["--spec-draft-n-max", DRAFTS, "-t", 1, "-lv", 3, "-p", prompt]
+        command = [program, "-m", verifier, "-md", head, "--spec-type", "draft-eagle3", "--temp", "0", "-n", tokens]
+        command += ["--spec-draft-n-max", drafts, "-t", 1, "-lv", 3, *more, "-p", prompt]
         completed = subprocess.run(list(map(str, command)), capture_output=True, text=True, errors="replace")
         if completed.returncode != 0:
             raise RuntimeError(f"{program.name} failed:\n{completed.stderr[-3000:]}")
@@ -239,8 +307,17 @@ class Judge:
         if not all(count) or not completed.stdout.endswith("\n\n\n\n"):
             if attempts == 0:
                 raise RuntimeError(f"{program.name} told no counts")
-            return self.run(verifier, head, prompt, attempts - 1)
+            return self.run(verifier, head, prompt, tokens, drafts, more, attempts - 1)
         return completed.stdout, int(count[0][1]), int(count[1][1])
+
+
+def accepted_until_the_end(output: list[int], steps: list[int], drafts: int) -> int:
+    """Accepted tokens as llama.cpp counts them: unless the last draft token of all ends the text, it accepts nothing from
+    the end token on. `output` has one token before the first step.
+    """
+    *before, last = steps
+    emitted = len(output) - 1 - sum(before) - len(before)
+    return sum(before) + (emitted - 1 if emitted < drafts else last)
 
 
 # Rotary embeddings that llama.cpp keeps in ways of its own: as a tensor, and as keys.
@@ -308,6 +385,8 @@ def findings(
     for subject in subjects(work.absolute(), pairs):
         try:
             yield from judge.judge(subject)
+            if subject.name == "speculators":
+                yield from judge.decode(subject)
         except (RuntimeError, OSError) as error:
             yield Finding("run", subject.name, False, str(error))
 

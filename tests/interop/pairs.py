@@ -155,6 +155,14 @@ def serve(model: Path, speculator: Path, prompts: Path, output: Path, number: in
     subprocess.run([*command, "--num-speculative-tokens", str(number)], cwd=FIXTURES, check=True)
 
 
+def served(pair: Path, number: int) -> Path:
+    """What vLLM made of a pair with `number` draft tokens per step: the files are this with `.json` and `.jsonl`."""
+    output = pair / ("vllm" if number == 3 else f"vllm-{number}")
+    if not output.with_suffix(".json").exists():
+        serve(pair / "verifier", pair / "head", pair / "prompts.jsonl", output, number)
+    return output
+
+
 if __name__ == "__main__":
     for name in sys.argv[2:] or PAIRS:
         print(make_pair(name, Path(sys.argv[1]).absolute()))
