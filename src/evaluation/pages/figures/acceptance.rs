@@ -5,7 +5,8 @@ use crate::decoding::Drafting;
 use crate::evaluation::pages::charts::{self, Column, Curve, PositionPoint};
 use crate::evaluation::pages::numbers::{number, percent, percent_interval};
 use crate::evaluation::pages::table::Table;
-use crate::evaluation::{AcceptedLength, Report};
+use crate::evaluation::tally::count;
+use crate::evaluation::{AcceptedLength, Best, Report, Shape};
 
 pub(super) fn positions(report: &Report) -> Figure {
     let of = |name: &str, position: usize| {
@@ -124,8 +125,83 @@ pub(super) fn lengths(report: &Report) -> Figure {
     })
 }
 
-/// What chains up to the one that was run give: a chain's first tokens are accepted or not whatever follows them.
+/// What other drafts would give: by the survey of the run, where there is one, and else shorter chains by its shares.
 pub(super) fn frontier(report: &Report) -> Option<Figure> {
+    match &report.best {
+        Some(best) => surveyed(best),
+        None => shorter(report),
+    }
+}
+
+/// The greatest mean length of each shape at each budget.
+fn surveyed(best: &Best) -> Option<Figure> {
+    let shapes = [
+        (Shape::Chain, "chain"),
+        (Shape::Static, "static tree"),
+        (Shape::Dynamic, "dynamic tree"),
+        (Shape::Calibrated, "calibrated tree"),
+    ];
+    let of = |shape: Shape| {
+        best.frontier
+            .iter()
+            .filter(move |found| found.shape == shape)
+    };
+    let lines: Vec<Curve> = shapes
+        .iter()
+        .filter(|(shape, _)| of(*shape).next().is_some())
+        .map(|&(shape, name)| Curve {
+            name: name.to_owned(),
+            points: of(shape)
+                .map(|found| (count(found.budget), found.mean_length))
+                .collect(),
+        })
+        .collect();
+    let longest = best
+        .frontier
+        .iter()
+        .max_by(|one, other| one.mean_length.total_cmp(&other.mean_length))?;
+    let name = |shape: Shape| {
+        let named = shapes.iter().find(|(known, _)| *known == shape);
+        named.map_or("", |(_, name)| name)
+    };
+    let rows = best.frontier.iter().map(|found| {
+        vec![
+            name(found.shape).to_owned(),
+            found.budget.to_string(),
+            found.depth.to_string(),
+            number(Some(found.mean_length), 3),
+            number(found.predicted_speed_up, 2),
+        ]
+    });
+    let titles = [
+        "shape",
+        "draft tokens",
+        "depth",
+        "mean length",
+        "predicted speed-up",
+    ];
+    let figure = Draft {
+        id: "frontier",
+        title: "What other drafts would give",
+        shows: format!(
+            "Of the drafts that were simulated on {} positions of this run, a {} of {} draft tokens has the longest mean \
+             length, {:.2}.",
+            best.survey.positions,
+            name(longest.shape),
+            longest.budget,
+            longest.mean_length
+        ),
+        judge: "Good: a curve that rises early. Where it is flat, more draft tokens cost time and gain nothing; the setting \
+                that is fastest is the one whose gain is worth its time, which is seldom the longest."
+            .to_owned(),
+        table: Table::new(1, &titles).with(rows),
+    };
+    let titles = ("draft tokens per step", "mean length (tokens per step)");
+    Some(figure.drawn(|words| charts::curves(words, &lines, titles)))
+}
+
+/// What chains up to the one that was run give: a chain's first tokens are accepted or not whatever follows them.
+fn shorter(report: &Report) -> Option<Figure> {
     let Drafting::Chain { .. } = report.setting.drafting else {
         return None;
     };
