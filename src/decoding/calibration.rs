@@ -26,6 +26,7 @@ pub const RANK_CLASSES: usize = 4;
 /// for each depth and each class of places in the head's list.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(try_from = "Written")]
+#[schemars(rename = "TreeCalibration")]
 pub struct Calibration {
     schema: String,
     /// `[depth][class]`; depths beyond the last have the curves of the last.
