@@ -10,6 +10,7 @@ use crate::eval::EvalArguments;
 use crate::explain::ExplainArguments;
 use crate::init::InitArguments;
 use crate::inspect::InspectArguments;
+use crate::probe::ProbeArguments;
 use crate::pull::PullArguments;
 use crate::push::PushArguments;
 use crate::stitch_mtp::StitchMtpArguments;
@@ -98,6 +99,7 @@ pub enum Command {
     Inspect(InspectArguments),
     Diff(DiffArguments),
     Eval(EvalArguments),
+    Probe(ProbeArguments),
     Push(PushArguments),
     Doctor(DoctorArguments),
     Explain(ExplainArguments),

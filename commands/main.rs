@@ -13,6 +13,7 @@ mod init;
 mod inspect;
 mod models;
 mod output;
+mod probe;
 mod progress;
 mod pull;
 mod push;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Command::Inspect(command) => inspect::run(command, &session),
         Command::Diff(command) => diff::run(command, &session),
         Command::Eval(command) => eval::run(command, &session),
+        Command::Probe(command) => probe::run(command, &session),
         Command::Vocab(command) => vocab::run(command, &session),
         Command::Doctor(command) => doctor::run(&command, &session),
         Command::Explain(command) => explain::run(&command, &session),

@@ -21,6 +21,7 @@ mod static_tree;
 mod strategy;
 
 pub use limits::Limits;
+pub(crate) use plain::stop_if;
 pub use plain::{generate, generate_with, next_logits};
 pub use record::{Chooser, FinishReason, Generation, NearTie, StepRecord};
 pub use speculation::{Speculation, speculate, speculate_with};

@@ -3,6 +3,7 @@
 mod bootstrap;
 mod comparison;
 mod context;
+mod diagnosis;
 mod gates;
 mod metrics;
 mod paired;
@@ -17,6 +18,7 @@ mod tally;
 pub use bootstrap::{Interval, Resampling};
 pub use comparison::{AcceptanceDifference, Comparison, Difference, Reference, read_references};
 pub use context::ContextReport;
+pub use diagnosis::{Cause, DepthFigures, Evidence, Statement, Told, diagnose};
 pub use gates::{Gate, GateFailure};
 pub use metrics::{Better, Metric, MetricValue};
 pub use paired::{Paired, PairedDifference};
