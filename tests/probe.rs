@@ -232,7 +232,7 @@ fn a_head_of_random_weights_tells_nothing() {
         }
         let mut state = name
             .bytes()
-            .fold(1_u64, |sum, byte| sum * 31 + u64::from(byte));
+            .fold(1_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
         let norm = name.contains("norm");
         let values = (0..data.len() / 2).map(|_| {
             state = state

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::rollout::{DEPTH, Position};
+use super::rollout::{DEPTH, Guess, Position, SHARPNESS};
 
 /// Neighbouring positions are alike; differences are taken between the sums over so many of them.
 const BLOCK: usize = 16;
@@ -20,6 +20,8 @@ const NOTHING: f64 = 0.01;
 pub struct Agreement {
     /// Positions, text by text.
     pub texts: Vec<Vec<Position>>,
+    /// At each depth, the place in [`SHARPNESS`] with which the mean log-probability is highest.
+    fitted: [usize; DEPTH],
 }
 
 /// The same in a few numbers.
@@ -32,13 +34,39 @@ pub struct Figures {
     pub accepted_share: Vec<f64>,
     /// Draft tokens accepted per position, of three.
     pub accepted: f64,
-    /// Mean natural logarithm of the probability that the head gave the verifier's token, over all depths.
+    /// Mean natural logarithm of the probability that the head gave the verifier's token, over all depths, each with its
+    /// logits multiplied by the factor of [`SHARPNESS`] that suits it best.
     pub log_q: f64,
     /// Share of the verifier's tokens that are not in the draft vocabulary.
     pub unknown: f64,
 }
 
 impl Agreement {
+    /// Fits the sharpness. Without it a reading that makes a timid head bolder would seem to know more.
+    #[must_use]
+    pub fn new(texts: Vec<Vec<Position>>) -> Agreement {
+        let mut fitted = [0; DEPTH];
+        for (depth, fitted) in fitted.iter_mut().enumerate() {
+            let mean_at = |at: usize| {
+                let guesses = texts.iter().flatten();
+                mean(guesses.filter_map(|one| Some(floored(one.guesses.get(depth)?.log_q[at]))))
+            };
+            let means: Vec<f64> = (0..SHARPNESS.len()).map(mean_at).collect();
+            let best = (0..means.len()).max_by(|one, other| means[*one].total_cmp(&means[*other]));
+            *fitted = best.unwrap_or(0);
+        }
+        Agreement { texts, fitted }
+    }
+
+    fn log_q(&self, depth: usize, guess: &Guess) -> f64 {
+        floored(guess.log_q[self.fitted[depth]])
+    }
+
+    fn log_qs<'a>(&'a self, position: &'a Position) -> impl Iterator<Item = f64> + 'a {
+        let guesses = position.guesses.iter().enumerate();
+        guesses.map(|(depth, guess)| self.log_q(depth, guess))
+    }
+
     /// Its figures.
     #[must_use]
     pub fn figures(&self) -> Figures {
@@ -50,12 +78,11 @@ impl Agreement {
             })
             .collect();
         let first = positions.iter().filter_map(|one| one.guesses.first());
-        let guesses = positions.iter().flat_map(|one| &one.guesses);
         Figures {
             positions: positions.len(),
             accepted_share,
             accepted: mean(positions.iter().map(|one| one.accepted() as f64)),
-            log_q: mean(guesses.map(|guess| log_q(guess.q))),
+            log_q: mean(positions.iter().flat_map(|one| self.log_qs(one))),
             unknown: mean(first.map(|guess| f64::from(u8::from(!guess.known)))),
         }
     }
@@ -83,28 +110,24 @@ impl Agreement {
     /// `self` less `other`, of the same texts.
     #[must_use]
     pub fn difference(&self, other: &Agreement) -> Difference {
-        let blocks = |measure: &dyn Fn(&Position) -> (f64, f64)| {
+        let blocks = |measure: &dyn Fn(&Agreement, &Position) -> f64, depths: bool| {
             let pairs = self.texts.iter().zip(&other.texts);
             pairs
                 .flat_map(|(ours, theirs)| ours.chunks(BLOCK).zip(theirs.chunks(BLOCK)))
                 .map(|(ours, theirs)| {
-                    let total = |block: &[Position]| {
-                        block
-                            .iter()
-                            .map(measure)
-                            .fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
-                    };
-                    let (ours, theirs) = (total(ours), total(theirs));
-                    (ours.0 - theirs.0, ours.1)
+                    let above: f64 = ours
+                        .iter()
+                        .zip(theirs)
+                        .map(|(mine, yours)| measure(self, mine) - measure(other, yours))
+                        .sum();
+                    let count = |one: &Position| if depths { one.guesses.len() } else { 1 };
+                    (above, ours.iter().map(count).sum::<usize>() as f64)
                 })
                 .collect::<Vec<(f64, f64)>>()
         };
         Difference {
-            accepted: Estimate::of(&blocks(&|one| (one.accepted() as f64, 1.0))),
-            log_q: Estimate::of(&blocks(&|one| {
-                let sum = one.guesses.iter().map(|guess| log_q(guess.q)).sum();
-                (sum, one.guesses.len() as f64)
-            })),
+            accepted: Estimate::of(&blocks(&|_, one| one.accepted() as f64, false)),
+            log_q: Estimate::of(&blocks(&|agreement, one| agreement.log_qs(one).sum(), true)),
         }
     }
 }
@@ -180,8 +203,8 @@ impl Estimate {
     }
 }
 
-fn log_q(q: f32) -> f64 {
-    f64::from(q).ln().max(FLOOR)
+fn floored(log_q: f32) -> f64 {
+    f64::from(log_q).max(FLOOR)
 }
 
 pub(crate) fn mean(values: impl Iterator<Item = f64>) -> f64 {

@@ -11,12 +11,20 @@ use super::text::Text;
 use crate::Result;
 use crate::models::{Cache, DraftHead, HeadPass};
 
+/// Place of 1 in [`SHARPNESS`].
+const PLAIN: usize = 5;
 /// Draft tokens that are looked at per position.
 pub const DEPTH: usize = 3;
 /// Rows of one pass over a text.
 const ROWS: usize = 256;
 /// Rows whose logits are held at a time: a vocabulary can have two hundred thousand columns.
 const LOGIT_ROWS: usize = 32;
+
+/// Factors that logits are tried with: a head read wrongly can be more or less sure of itself than it is by right, and
+/// what it knows is to be told from how sure it is. Each is a fifth more than the one before.
+pub const SHARPNESS: [f32; 13] = [
+    0.40, 0.48, 0.58, 0.69, 0.83, 1.0, 1.2, 1.44, 1.73, 2.07, 2.49, 2.99, 3.58,
+];
 
 /// What a head said about one token of the verifier.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,8 +33,9 @@ pub struct Guess {
     pub hit: bool,
     /// The verifier's token is in the draft vocabulary.
     pub known: bool,
-    /// Probability that the head gave it, 0 outside its vocabulary.
-    pub q: f32,
+    /// Natural logarithm of the probability that the head gave it, with its logits multiplied by each of
+    /// [`SHARPNESS`]; minus infinity outside its vocabulary.
+    pub log_q: [f32; SHARPNESS.len()],
     /// Probability of the head's favourite.
     pub top_q: f32,
 }
@@ -210,8 +219,7 @@ impl Rollout<'_> {
             let hidden = &self.pass.hidden()[from..from + positions.len() * width];
             self.head.logits(hidden, &mut self.logits)?;
             let columns = self.logits.len() / positions.len();
-            let mut totals = vec![0.0; positions.len()];
-            cpu::log_sum_exp(&self.logits, columns, &mut totals)?;
+            let totals = self.totals(columns)?;
             let mut best = vec![0; positions.len()];
             let mut best_logits = vec![0.0; positions.len()];
             cpu::top_k(&self.logits, columns, 1, &mut best, &mut best_logits)?;
@@ -221,12 +229,34 @@ impl Rollout<'_> {
                 position.guesses.push(Guess {
                     hit: column == Some(best[index] as usize),
                     known: column.is_some(),
-                    q: column.map_or(0.0, |column| (logit(column) - totals[index]).exp()),
-                    top_q: (best_logits[index] - totals[index]).exp(),
+                    log_q: std::array::from_fn(|at| {
+                        column.map_or(f32::NEG_INFINITY, |column| {
+                            SHARPNESS[at] * logit(column) - totals[at][index]
+                        })
+                    }),
+                    top_q: (best_logits[index] - totals[PLAIN][index]).exp(),
                 });
             }
         }
         Ok(())
+    }
+}
+
+impl Rollout<'_> {
+    /// For each of [`SHARPNESS`] the logarithm of the sum over a row's multiplied logits, `[rows]`.
+    fn totals(&self, columns: usize) -> Result<Vec<Vec<f32>>> {
+        let mut scaled = vec![0.0; self.logits.len()];
+        SHARPNESS
+            .iter()
+            .map(|factor| {
+                for (scaled, logit) in scaled.iter_mut().zip(&self.logits) {
+                    *scaled = factor * logit;
+                }
+                let mut totals = vec![0.0; self.logits.len() / columns];
+                cpu::log_sum_exp(&scaled, columns, &mut totals)?;
+                Ok(totals)
+            })
+            .collect()
     }
 }
 

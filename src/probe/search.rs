@@ -91,7 +91,7 @@ impl<'a> Search<'a> {
             return Ok(known.clone());
         }
         let texts = self.run(reading, usize::MAX)?;
-        let agreement = Agreement { texts };
+        let agreement = Agreement::new(texts);
         self.measured.push((reading.clone(), agreement.clone()));
         (self.progress)(self.measured.len());
         Ok(agreement)
@@ -149,7 +149,7 @@ impl<'a> Search<'a> {
         let mut scored = Vec::new();
         for combination in combinations {
             let texts = self.run(&combination, GRID_POSITIONS)?;
-            scored.push((Agreement { texts }.score(), combination));
+            scored.push((Agreement::new(texts).score(), combination));
         }
         scored.sort_by(|one, other| other.0.total_cmp(&one.0));
         scored.truncate(GRID_KEPT);
