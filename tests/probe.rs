@@ -230,9 +230,9 @@ fn a_head_of_random_weights_tells_nothing() {
         if name == "d2t" || name == "t2d" {
             return Some(data.to_vec());
         }
-        let mut state = name
-            .bytes()
-            .fold(1_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        let mut state = name.bytes().fold(1_u64, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(u64::from(byte))
+        });
         let norm = name.contains("norm");
         let values = (0..data.len() / 2).map(|_| {
             state = state

@@ -162,11 +162,15 @@ pub fn probe(
     let mut answers = Vec::new();
     for question in Question::ALL {
         let guess = subject.guess(question).cloned();
-        let broken = subject
-            .broken_map
-            .as_deref()
-            .filter(|_| question == Question::VocabularyMap);
-        if let Some(mut answer) = judge(question, &best, declared, guess, broken, &mut search)? {
+        let broken = subject.broken(question);
+        if let Some(mut answer) = judge(
+            question,
+            &best,
+            declared,
+            guess,
+            broken.as_deref(),
+            &mut search,
+        )? {
             if !informative {
                 answer.withdraw();
             }

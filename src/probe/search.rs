@@ -69,6 +69,9 @@ impl<'a> Search<'a> {
             } else {
                 self.choices.map_entries.first().copied()
             },
+            // A norm that is there is taken to be meant until measured otherwise.
+            norm_before_fc: declared.norm_before_fc || self.choices.input_norm,
+            fc_norm: declared.fc_norm || self.choices.fc_norms,
             ..declared.clone()
         }
     }

@@ -22,7 +22,7 @@ pub struct Subject {
     /// The head with the other reading of `d2t`, where that is a map, too.
     other_map: Option<Head>,
     /// Why the declared reading of `d2t` is no map, where it is none.
-    pub broken_map: Option<String>,
+    broken_map: Option<String>,
 }
 
 impl Subject {
@@ -127,6 +127,25 @@ impl Subject {
             heads.push(DraftHead::load(other, verifier)?);
         }
         Ok(heads)
+    }
+
+    /// Why what is declared cannot be, before anything is measured.
+    pub(crate) fn broken(&self, question: Question) -> Option<String> {
+        let Choices {
+            declared,
+            input_norm,
+            fc_norms,
+            ..
+        } = &self.choices;
+        let there = |tensor: &str| format!("the head would have no `{tensor}`, and it has one");
+        match question {
+            Question::VocabularyMap => self.broken_map.clone(),
+            Question::NormBeforeFc if *input_norm && !declared.norm_before_fc => {
+                Some(there("input_norm.weight"))
+            }
+            Question::FcNorm if *fc_norms && !declared.fc_norm => Some(there("fc_norm.0.weight")),
+            _ => None,
+        }
     }
 
     /// The guess by which a question was answered, where the source leaves it open.

@@ -140,7 +140,10 @@ impl Answer {
             .iter()
             .find(|tried| tried.declared)
             .map_or(Standing::Worse, |tried| tried.standing);
-        let noise = |tried: &&Tried| tried.standing == Standing::Noise;
+        // What cannot be is no rival.
+        let noise = |tried: &&Tried| {
+            tried.standing == Standing::Noise && !(tried.declared && broken.is_some())
+        };
         let rivals: Vec<&str> = self
             .tried
             .iter()
@@ -179,11 +182,12 @@ impl Answer {
                 self.reason = self.reason.take().or_else(same);
                 self.verdict = Verdict::AsDeclared;
             }
-            Standing::Same => {
+            Standing::Same if broken.is_none() => {
                 self.reason = Some("no other answer makes a difference".to_owned());
                 self.verdict = Verdict::AsDeclared;
             }
-            Standing::Worse | Standing::Noise => {
+            Standing::Same | Standing::Worse | Standing::Noise => {
+                self.contradicted = true;
                 let best = self
                     .tried
                     .iter()
