@@ -1,5 +1,7 @@
 //! Everything that can be typed. What it means is decided in the command files.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::completions::CompletionsArguments;
@@ -8,6 +10,7 @@ use crate::diff::DiffArguments;
 use crate::doctor::DoctorArguments;
 use crate::eval::EvalArguments;
 use crate::explain::ExplainArguments;
+use crate::generate::GenerateArguments;
 use crate::init::InitArguments;
 use crate::inspect::InspectArguments;
 use crate::probe::ProbeArguments;
@@ -65,6 +68,12 @@ pub struct GlobalArguments {
     /// Do not ask the Hub; use what its cache holds
     #[arg(long, global = true)]
     pub offline: bool,
+    /// Take options from a file: a YAML mapping of long names to values; what is typed wins over it
+    #[arg(long, global = true, value_name = "FILE.yaml")]
+    pub config: Option<PathBuf>,
+    /// Print every option's value and where it comes from, and run nothing
+    #[arg(long, global = true)]
+    pub show_config: bool,
 }
 
 /// When to use colors.
@@ -100,6 +109,7 @@ pub enum Command {
     Diff(DiffArguments),
     Eval(EvalArguments),
     Probe(ProbeArguments),
+    Generate(Box<GenerateArguments>),
     Push(PushArguments),
     Doctor(DoctorArguments),
     Explain(ExplainArguments),

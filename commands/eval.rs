@@ -1,32 +1,41 @@
 //! `speculators eval`: acceptance and latency of a head, measured offline.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{ArgGroup, Args};
 use speculators::demo;
 use speculators::evaluation::{
-    Comparison, Evaluation, Event, Gate, Options, Paired, Report, RequestFigures, Setting,
-    read_references,
+    Comparison, Evaluation, Event, Gate, Options, Paired, PenaltiesSetting, Report, Setting,
+    places, read_references,
 };
 use speculators::models::{DraftHead, Verifier};
-use speculators::text::{Prompt, PromptBody, TextModel, parse_prompts, read_prompts};
-use speculators_formats::{Decision, Diagnostic, Head, Place, ReadOptions, VerifierConfig, codes};
+use speculators::text::{PromptBody, PromptOptions, PromptSet, TextModel};
+use speculators_formats::{Decision, Diagnostic, Head, ReadOptions, VerifierConfig, codes};
 
 use crate::arguments::Format;
+use crate::demonstration;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::models::{self, Need};
 use crate::output::OutputFile;
-use crate::progress;
 use crate::session::Session;
+use crate::strategy::StrategyArguments;
 
+mod bar;
+mod export;
+mod gathering;
 mod measures;
-mod strategy;
+mod prompts;
+mod records_file;
+mod runs;
 mod text;
 
+use bar::Bar;
+use gathering::{Gathering, Outputs};
 use measures::MeasureArguments;
-use strategy::StrategyArguments;
+use prompts::PromptArguments;
+use records_file::RecordsFile;
+use runs::{Plan, RunArguments};
 
 /// Output limit of the demonstration, which is to answer in seconds.
 const DEMO_NEW_TOKENS: usize = 64;
@@ -37,14 +46,18 @@ const DEMO_NEW_TOKENS: usize = 64;
 /// the same: the most likely ones, or with `--temperature` those of the same noise. Acceptance is counted as vLLM
 /// counts it.
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("seeded").args(["temperature", "shuffle"]).multiple(true))]
 #[command(group = ArgGroup::new("written").args(["outputs", "records"]).multiple(true))]
 #[command(after_long_help = "\
-Prompts are JSON objects, one a line, with one of `prompt`, `messages`, `turns`,
-`conversations` (ShareGPT) or `prompt_token_ids`, and optionally `id` and `category`.
+Prompts are JSON objects, one a line or in a list, with one of `prompt`, `messages`, `turns`,
+`conversations` (ShareGPT) or `prompt_token_ids`, and optionally `id` and `category`; a `.txt`
+file has a prompt on each line. Published benchmarks are read as they are: see docs/prompts.md.
 
 Examples:
   speculators eval --demo
   speculators eval --verifier Llama-3.1-8B-Instruct --speculator converted --prompts mt_bench.jsonl
+  speculators eval --verifier Qwen3-8B --speculator converted --prompts builtin --thinking off
+  speculators eval --verifier V --speculator S --prompts qa.jsonl --prompts rag.jsonl --as-chat
   speculators eval --verifier V --speculator S --prompts P.jsonl --format json --outputs outputs.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --tree dynamic --tree-budget 16
   speculators eval --verifier V --speculator S --prompts P.jsonl --tree mc_sim_7b_63.json
@@ -52,7 +65,9 @@ Examples:
   speculators eval --verifier V --speculator S --prompts P.jsonl --compare vllm.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --records new.jsonl --against old.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --fail-under mean_length=2.5
-  speculators eval --from-records new.jsonl --against old.jsonl --metrics all")]
+  speculators eval --from-records new.jsonl --against old.jsonl --metrics all
+  speculators eval --verifier V --speculator S --prompts P.jsonl --records R.jsonl --resume
+  speculators eval --verifier V --speculator S --prompts P.jsonl --shuffle --limit 200 --concurrency 8")]
 pub struct EvalArguments {
     /// Evaluate the head that comes with this program; nothing else is needed
     #[arg(long, conflicts_with_all = ["verifier", "speculator", "prompts"])]
@@ -63,16 +78,16 @@ pub struct EvalArguments {
     /// Directory of the head, in any layout that `inspect` recognizes
     #[arg(long, value_name = "DIR", required_unless_present_any = ["demo", "from_records"])]
     pub speculator: Option<PathBuf>,
-    /// Prompts, one JSON object a line
-    #[arg(long, value_name = "FILE.jsonl", required_unless_present_any = ["demo", "from_records"])]
-    pub prompts: Option<PathBuf>,
+    /// What to ask.
+    #[command(flatten)]
+    pub prompting: PromptArguments,
     /// What to draft and how to choose tokens
     #[command(flatten)]
     pub strategy: StrategyArguments,
     /// Output limit per request, in tokens [default: 256; 64 in the demonstration]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_new_tokens: Option<u32>,
-    /// Take only the first prompts
+    /// Take only the first prompts; with `--shuffle`, so many at random
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
     /// Worker threads [default: one per core]
@@ -90,6 +105,9 @@ pub struct EvalArguments {
     /// Compare with another engine's outputs (`id`, `output_token_ids` a line) and show where logits tie
     #[arg(long, value_name = "FILE.jsonl")]
     pub compare: Option<PathBuf>,
+    /// Order of the prompts, several at a time, going on.
+    #[command(flatten)]
+    pub runs: RunArguments,
     /// Records, metrics, gates and paired differences.
     #[command(flatten)]
     pub measure: MeasureArguments,
@@ -125,8 +143,11 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         .transpose()?;
     let measure = &arguments.measure;
     let earlier = measure.earlier(session)?;
-    measure.check_records(arguments.force)?;
-    let input = Input::gather(&arguments, session)?;
+    measure.check_records(arguments.force, arguments.runs.resume)?;
+    let records_path = measure.lines_path();
+    let records_path = records_path.as_deref();
+    let unfinished = arguments.runs.earlier(records_path, session)?;
+    let mut input = Input::gather(&arguments, session)?;
 
     // Configs, headers and the tokenizer first: what is wrong with them need not wait for gigabytes of weights.
     let config = VerifierConfig::read(&input.verifier)?;
@@ -136,6 +157,9 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
     } else {
         None
     };
+    let prompting = &arguments.prompting;
+    prompting.set_variables(&mut input.set, text.as_ref(), session)?;
+    let prompts = &input.set.prompts;
     for decision in &opened.decisions {
         let Decision {
             subject,
@@ -148,11 +172,16 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
             false => session.detail(&format!("resolved: {subject} = {value} ({reason})")),
         }
     }
-    let strategy = arguments
-        .strategy
-        .resolve(opened.description.speculative_tokens, session)?;
+    let strategy = arguments.strategy.resolve(
+        opened.description.speculative_tokens,
+        arguments.runs.shuffle,
+        session,
+    )?;
     if references.is_some() && !strategy.sampling.is_greedy() {
         return Err(compares_noise(strategy.sampling.temperature).into());
+    }
+    if references.is_some() && !strategy.penalties.is_none() {
+        return Err(compares_penalized().into());
     }
     let verifier = Verifier::load(&input.verifier)?;
     session.show(verifier.warnings());
@@ -160,7 +189,8 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         if arguments.demo { DEMO_NEW_TOKENS } else { 256 },
         |limit| limit as usize,
     );
-    Gate::check(&measure.fail_under, strategy.drafting.depth())?;
+    let concurrency = usize::from(arguments.runs.concurrency);
+    Gate::check(&measure.fail_under, strategy.drafting.depth(), concurrency)?;
     let head = DraftHead::load(&opened, &verifier)?;
 
     let evaluation = Evaluation {
@@ -176,46 +206,65 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         num_speculative_tokens: strategy.drafting.tokens(),
         sampling: strategy.sampling.into(),
         drafting: strategy.drafting.clone(),
+        verification: strategy.verification,
+        penalties: PenaltiesSetting::of(&strategy),
+        stop: arguments.strategy.stop.clone(),
         max_new_tokens,
         dtype: verifier.precision().to_string(),
         instruction_set: speculators_kernels::cpu::features().name().to_owned(),
         threads: rayon::current_num_threads(),
+        concurrency,
+        shuffle_seed: arguments.runs.shuffle.then(|| arguments.strategy.seed()),
     };
-    let mut records = measure.records(&setting, arguments.force);
-    let bar = progress::count_bar(session, input.prompts.len() as u64, "evaluating");
-    let mut watch = |event: Event<'_>| {
-        if let Event::Finished(outcome) = event {
-            bar.inc(1);
-            bar.set_message(outcome.id.clone());
-        }
-        records
-            .as_mut()
-            .map_or(Ok(()), |records| records.event(&event))
+    let order = arguments
+        .runs
+        .order(prompts, arguments.limit, arguments.strategy.seed());
+    let unfinished = records_path.zip(unfinished);
+    let plan = Plan::make(&evaluation, prompts, order, &setting, unfinished, session)?;
+    let kept = plan.resumption.as_ref().map(|(_, resumption)| resumption);
+    let records = records_path.map(|path| RecordsFile::new(path, arguments.force, &setting, kept));
+    let kept = plan
+        .resumption
+        .map_or_else(Vec::new, |(_, resumption)| resumption.kept);
+    let mut gathering = Gathering {
+        bar: Bar::new(session, plan.requests, max_new_tokens, &kept),
+        records,
+        outputs: outputs.map(|file| Outputs::new(file, places(prompts, &plan.order))),
+        requests: kept,
+        outcomes: references.as_ref().map(|_| Vec::new()),
     };
     let options = Options {
         strategy,
         max_new_tokens,
+        stop: arguments.strategy.stop.clone(),
+        concurrency,
     };
-    let run = evaluation.run(&input.prompts, &options, session.cancelled(), &mut watch);
-    bar.finish_and_clear();
-    if let (Err(speculators::Error::Interrupted), Some(records)) = (&run, &records)
+    let mut watch = |event: Event<'_>| gathering.hear(&event);
+    let cancelled = session.cancelled();
+    let run = evaluation.run(prompts, &plan.order, &options, cancelled, &mut watch);
+    gathering.bar.clear();
+    if let (Err(speculators::Error::Interrupted), Some(records)) = (&run, &gathering.records)
         && records.tell_what_is_left(session)
     {
         return Ok(Exit::Interrupted);
     }
-    let outcomes = run?;
+    run?;
+    gathering.sort();
+    let Gathering {
+        outputs,
+        requests,
+        outcomes,
+        ..
+    } = gathering;
 
-    let comparison = references
-        .map(|references| Comparison::make(&verifier, &outcomes, &references))
-        .transpose()?;
-    if let Some(mut file) = outputs {
-        for outcome in &outcomes {
-            serde_json::to_writer(&mut file, &outcome.record())?;
-            writeln!(file)?;
-        }
-        file.finish()?;
+    if let Some(path) = &measure.records {
+        export::replace_lines(path, arguments.force, &setting, &requests, session)?;
     }
-    let requests: Vec<RequestFigures> = outcomes.iter().map(RequestFigures::from).collect();
+    let comparison = outcomes
+        .zip(references)
+        .map(|(outcomes, references)| Comparison::make(&verifier, &outcomes, &references))
+        .transpose()?;
+    outputs.map(Outputs::finish).transpose()?;
     let mut report = Report::fold(setting, &requests, comparison);
     report.against = earlier.map(|earlier| Paired::make(&report.setting, &requests, &earlier));
     conclude(&arguments, report, text.as_ref(), session)
@@ -225,7 +274,15 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
 fn fold_again(arguments: &EvalArguments, path: &Path, session: &Session) -> Outcome {
     let records = measures::read(path, session)?;
     let earlier = arguments.measure.earlier(session)?;
-    Gate::check(&arguments.measure.fail_under, records.setting.positions())?;
+    let setting = &records.setting;
+    Gate::check(
+        &arguments.measure.fail_under,
+        setting.positions(),
+        setting.concurrency,
+    )?;
+    if let Some(copy) = &arguments.measure.records {
+        export::write(copy, arguments.force, &records)?;
+    }
     let requests = &records.requests;
     let mut report = Report::fold(records.setting, requests, None);
     report.against = earlier.map(|earlier| Paired::make(&report.setting, requests, &earlier));
@@ -268,11 +325,17 @@ fn compares_noise(temperature: f32) -> Diagnostic {
         .help("leave out `--temperature`")
 }
 
+/// That the logits which a comparison shows are those before penalties.
+fn compares_penalized() -> Diagnostic {
+    let title = "`--compare` shows where logits tie, and penalties change the logits";
+    Diagnostic::error(codes::USAGE, title).help("leave out the penalties")
+}
+
 /// Where everything comes from: the user's files, or the embedded ones unpacked for the time of the run.
 struct Input {
     verifier: PathBuf,
     speculator: PathBuf,
-    prompts: Vec<Prompt>,
+    set: PromptSet,
     prompts_path: PathBuf,
     verifier_name: String,
     speculator_name: String,
@@ -287,42 +350,32 @@ impl Input {
             models::localize(&mut directory, Need::Everything, session)?;
             Ok(directory)
         };
-        match (
-            &arguments.verifier,
-            &arguments.speculator,
-            &arguments.prompts,
-        ) {
-            (Some(verifier), Some(speculator), Some(prompts)) => Ok(Input {
-                prompts: read_prompts(prompts, arguments.limit)?,
-                prompts_path: prompts.clone(),
+        match (&arguments.verifier, &arguments.speculator) {
+            (Some(verifier), Some(speculator)) => Ok(Input {
+                set: arguments
+                    .prompting
+                    .read(arguments.runs.read_limit(arguments.limit), session)?,
+                prompts_path: arguments.prompting.path(),
                 verifier_name: verifier.display().to_string(),
                 speculator_name: speculator.display().to_string(),
                 verifier: local(verifier)?,
                 speculator: local(speculator)?,
                 _unpacked: None,
             }),
-            _ => Input::demonstration(arguments.limit),
+            _ => Input::demonstration(arguments.runs.read_limit(arguments.limit)),
         }
     }
 
     fn demonstration(limit: Option<usize>) -> Result<Input, Failure> {
-        let unpacked = tempfile::Builder::new()
-            .prefix("speculators-demo-")
-            .tempdir()
-            .context("no temporary directory for the demonstration")
-            .map_err(Failure::Other)?;
-        demo::unpack(unpacked.path()).map_err(|error| {
-            Diagnostic::error(
-                codes::OUTPUT_UNWRITABLE,
-                "the demonstration cannot be unpacked",
-            )
-            .at(Place::file(unpacked.path()))
-            .note(error.to_string())
-        })?;
+        let unpacked = demonstration::unpack()?;
+        let options = PromptOptions {
+            limit,
+            ..PromptOptions::default()
+        };
         Ok(Input {
             verifier: unpacked.path().join(demo::VERIFIER),
             speculator: unpacked.path().join(demo::SPECULATOR),
-            prompts: parse_prompts(Path::new(demo::PROMPTS_NAME), demo::PROMPTS, limit)?,
+            set: PromptSet::parse(Path::new(demo::PROMPTS_NAME), demo::PROMPTS, options)?,
             prompts_path: PathBuf::from(demo::PROMPTS_NAME),
             verifier_name: "demonstration verifier".into(),
             speculator_name: "demonstration head".into(),
@@ -331,7 +384,8 @@ impl Input {
     }
 
     fn needs_text(&self) -> bool {
-        self.prompts
+        self.set
+            .prompts
             .iter()
             .any(|prompt| !matches!(prompt.body, PromptBody::Tokens(_)))
     }

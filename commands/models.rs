@@ -149,16 +149,8 @@ fn selection(listing: &Listing, need: Need) -> Result<Selection, Failure> {
             files.any(|file| !file.path.contains('/') && file.path.ends_with(ending))
         };
         // One form of the weights is enough.
-        patterns.extend(
-            [".safetensors", ".bin", ".gguf"]
-                .iter()
-                .find(|ending| holds(ending))
-                .map(|ending| match *ending {
-                    ".bin" => "*.bin",
-                    ".gguf" => "*.gguf",
-                    _ => "*.safetensors",
-                }),
-        );
+        let forms = ["*.safetensors", "*.bin", "*.gguf"];
+        patterns.extend(forms.iter().find(|form| holds(&form[1..])));
     }
     let patterns: Vec<String> = patterns.into_iter().map(str::to_owned).collect();
     Ok(Selection::new(&patterns, &["*/*".to_owned()])?)

@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use speculators_formats::{Diagnostic, Place, codes};
 use tempfile::NamedTempFile;
 
-use crate::failure::Failure;
-
 /// A file that takes its name when it is finished, and leaves nothing behind when it is not.
 pub struct OutputFile {
     goal: PathBuf,
@@ -16,14 +14,13 @@ pub struct OutputFile {
 
 impl OutputFile {
     /// Opens a temporary file beside `goal`, so that taking its name is one rename.
-    pub fn create(goal: &Path, force: bool) -> Result<OutputFile, Failure> {
+    pub fn create(goal: &Path, force: bool) -> Result<OutputFile, Diagnostic> {
         // A link that leads nowhere is something, too: renaming would put the file in its place.
         if fs_err::symlink_metadata(goal).is_ok() && !force {
             return Err(
                 Diagnostic::error(codes::OUTPUT_EXISTS, "the output file exists already")
                     .at(Place::file(goal))
-                    .help("pass `--force` to replace it, or name another file")
-                    .into(),
+                    .help("pass `--force` to replace it, or name another file"),
             );
         }
         let parent = match goal.parent() {
@@ -43,8 +40,13 @@ impl OutputFile {
         })
     }
 
+    /// That writing into it has failed.
+    pub fn unwritable(&self, error: &std::io::Error) -> Diagnostic {
+        unwritable(&self.goal, error)
+    }
+
     /// Flushes and takes the name.
-    pub fn finish(mut self) -> Result<(), Failure> {
+    pub fn finish(mut self) -> Result<(), Diagnostic> {
         self.writer
             .flush()
             .map_err(|error| unwritable(&self.goal, &error))?;
@@ -68,14 +70,13 @@ impl Write for OutputFile {
     }
 }
 
-fn unwritable(goal: &Path, error: &std::io::Error) -> Failure {
+fn unwritable(goal: &Path, error: &std::io::Error) -> Diagnostic {
     Diagnostic::error(
         codes::OUTPUT_UNWRITABLE,
         "the output file cannot be written",
     )
     .at(Place::file(goal))
     .note(error.to_string())
-    .into()
 }
 
 #[cfg(all(test, unix))]
@@ -88,10 +89,7 @@ mod tests {
         let goal = directory.path().join("report.json");
         fs_err::os::unix::fs::symlink("nowhere", &goal).unwrap();
         let refused = OutputFile::create(&goal, false).err().unwrap();
-        assert!(matches!(
-            refused,
-            Failure::Diagnostics(found) if found[0].code == codes::OUTPUT_EXISTS
-        ));
+        assert_eq!(refused.code, codes::OUTPUT_EXISTS);
         assert!(goal.is_symlink());
 
         let mut file = OutputFile::create(&goal, true).unwrap();

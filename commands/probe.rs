@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
-use speculators::demo;
 use speculators::evaluation::Statement;
 use speculators::models::Verifier;
 use speculators::probe::{Findings, Subject, Verdict, encode, probe, write_texts};
-use speculators::text::{PromptBody, TextModel, parse_prompts, read_prompts};
+use speculators::text::{Prompt, PromptBody, PromptOptions, PromptSet, TextModel};
 use speculators_formats::{Diagnostic, Place, VerifierConfig, codes};
 
 use crate::arguments::Format;
@@ -19,6 +18,9 @@ use crate::progress;
 use crate::session::Session;
 
 mod text;
+
+/// Prompts of a category in the built-in set, which lie together.
+const PROMPTS_PER_CATEGORY: usize = 10;
 
 /// Find out by measurement how a head is meant to be read
 ///
@@ -41,7 +43,7 @@ pub struct ProbeArguments {
     /// Directory of the head, in any layout that `inspect` recognizes
     #[arg(long, value_name = "DIR")]
     pub speculator: PathBuf,
-    /// What the verifier is to answer, one JSON object a line [default: the prompts of the demonstration]
+    /// What the verifier is to answer, in any form that `eval` reads [default: the built-in set]
     #[arg(long, value_name = "FILE.jsonl")]
     pub prompts: Option<PathBuf>,
     /// Tokens that the verifier writes and the head is measured on
@@ -92,10 +94,7 @@ fn measure(mut arguments: ProbeArguments, session: &Session) -> Outcome {
         arguments.verifier.display().to_string(),
         arguments.speculator.display().to_string(),
     );
-    let prompts = match &arguments.prompts {
-        Some(path) => read_prompts(path, None)?,
-        None => parse_prompts(Path::new(demo::PROMPTS_NAME), demo::PROMPTS, None)?,
-    };
+    let prompts = prompts(arguments.prompts.as_deref(), session)?;
     models::localize(&mut arguments.verifier, Need::Everything, session)?;
     models::localize(&mut arguments.speculator, Need::Everything, session)?;
 
@@ -188,6 +187,22 @@ fn measure(mut arguments: ProbeArguments, session: &Session) -> Outcome {
     } else {
         Exit::Yes
     })
+}
+
+/// The prompts of the user, or the built-in set with its categories taking turns: the first few are to speak for all.
+fn prompts(path: Option<&Path>, session: &Session) -> Result<Vec<Prompt>, Failure> {
+    let options = PromptOptions::default();
+    let set = match path {
+        Some(path) => PromptSet::read(&[path.to_path_buf()], options)?,
+        None => PromptSet::built_in(options)?,
+    };
+    session.show(&set.remarks);
+    if path.is_some() {
+        return Ok(set.prompts);
+    }
+    let (prompts, each) = (set.prompts, PROMPTS_PER_CATEGORY);
+    let turn = |turn| prompts.iter().skip(turn).step_by(each).cloned();
+    Ok((0..each).flat_map(turn).collect())
 }
 
 /// What is wrong or open, as findings with codes.

@@ -104,7 +104,18 @@ fn push(mut arguments: PushArguments, session: &Session) -> Outcome {
         .map(|(name, _, bytes)| json!({ "path": name, "bytes": bytes }))
         .collect();
     if arguments.dry_run {
-        show_plan(&arguments, &repository, &files, card.as_deref(), session)?;
+        if arguments.format == Format::Json {
+            session.print_json(&json!({
+                "schema": "speculators.push/1",
+                "repository": repository.id,
+                "revision": repository.revision(),
+                "dry_run": true,
+                "files": listed,
+                "card": card,
+            }))?;
+        } else {
+            show_plan(&files, card.as_deref(), session)?;
+        }
         return Ok(Exit::Yes);
     }
     let environment = session.environment()?;
@@ -308,26 +319,10 @@ fn evaluation(arguments: &PushArguments, session: &Session) -> Result<Option<Eva
 }
 
 fn show_plan(
-    arguments: &PushArguments,
-    repository: &Repository,
     files: &[(String, Content, u64)],
     card: Option<&str>,
     session: &Session,
 ) -> Result<(), Failure> {
-    if arguments.format == Format::Json {
-        let files: Vec<Value> = files
-            .iter()
-            .map(|(name, _, bytes)| json!({ "path": name, "bytes": bytes }))
-            .collect();
-        return session.print_json(&json!({
-            "schema": "speculators.push/1",
-            "repository": repository.id,
-            "revision": repository.revision(),
-            "dry_run": true,
-            "files": files,
-            "card": card,
-        }));
-    }
     let mut stdout = session.stdout();
     if let Some(card) = card {
         writeln!(stdout, "{card}")?;

@@ -71,6 +71,15 @@ impl Session {
         AutoStream::new(io::stdout().lock(), self.color)
     }
 
+    /// Whether the answer may have colors.
+    pub fn colors_answer(&self) -> bool {
+        let choice = match self.color {
+            ColorChoice::Auto => AutoStream::choice(&io::stdout()),
+            settled => settled,
+        };
+        choice != ColorChoice::Never
+    }
+
     fn stderr(&self) -> AutoStream<io::Stderr> {
         AutoStream::new(io::stderr(), self.color)
     }
@@ -90,6 +99,13 @@ impl Session {
             // Talk that cannot be delivered is not worth failing for.
             let _ = writeln!(self.stderr(), "{line}");
         }
+    }
+
+    /// Something that the user's answer is to stand behind.
+    pub fn ask(&self, text: &str) {
+        let mut stream = self.stderr();
+        // Who cannot see the question can still answer it.
+        let _ = write!(stream, "{text}").and_then(|()| stream.flush());
     }
 
     /// One line for `--verbose`.

@@ -17,6 +17,7 @@ use tokio::runtime::Runtime;
 pub mod cache;
 pub mod card;
 mod digest;
+mod disk;
 pub mod environment;
 mod folder;
 mod http;

@@ -175,6 +175,18 @@ fn agree(
         );
         assert!(step.accepted <= step.proposed_per_depth.len());
         assert!(step.proposed_per_depth.len() <= strategy.drafting.depth());
+        let (depth, accepted) = (step.proposed_per_depth.len(), step.accepted);
+        if matches!(strategy.drafting, Drafting::Chain { .. }) {
+            // A chain holds the head's favourites.
+            let favourites = step.path.iter().take_while(|token| token.rank == Some(0));
+            assert_eq!(favourites.count(), accepted, "{what}, {strategy:?}");
+            assert_eq!(step.path.len(), depth.min(accepted + 1));
+        }
+        assert!(step.path.len() >= accepted);
+        for token in &step.path {
+            assert!(token.p > 0.0 && token.p <= 1.0 && (token.rank.is_some() || token.q == 0.0));
+            assert!(token.q <= token.top_q && token.overlap <= 1.0);
+        }
     }
     found
 }
@@ -291,10 +303,7 @@ fn trees_and_sampling_give_the_tokens_of_plain_decoding_for_every_verifier() {
             let samplings = samplings();
             let others = [samplings[index % samplings.len()], Sampling::greedy()];
             for sampling in others {
-                let strategy = Strategy {
-                    drafting: drafting.clone(),
-                    sampling,
-                };
+                let strategy = Strategy::new(drafting.clone(), sampling);
                 let found = agree(&verifier, &head, &prompt, &limits, &strategy, model_type);
                 *(if sampling.is_greedy() {
                     &mut greedy
@@ -334,14 +343,12 @@ fn trees_and_sampling_give_the_tokens_of_plain_decoding_on_the_fixture() {
             steps[0] += agree(&verifier, &head, prompt, &limits, &chain, name)
                 .steps
                 .len();
-            let mut tree = Strategy {
-                drafting: Drafting::DynamicTree(DynamicTree {
-                    top_k: 4,
-                    depth: 3,
-                    budget: 36,
-                }),
-                sampling: Sampling::greedy(),
-            };
+            let drafting = Drafting::DynamicTree(DynamicTree {
+                top_k: 4,
+                depth: 3,
+                budget: 36,
+            });
+            let mut tree = Strategy::new(drafting, Sampling::greedy());
             let whole = agree(&verifier, &head, prompt, &limits, &tree, name);
             steps[1] += whole.steps.len();
 
@@ -440,10 +447,7 @@ fn trees_stop_where_plain_decoding_does_at_the_end_of_the_context() {
         for drafting in trees() {
             let depth = drafting.depth();
             let fixed = matches!(drafting, Drafting::StaticTree(_));
-            let strategy = Strategy {
-                drafting,
-                sampling: Sampling::greedy(),
-            };
+            let strategy = Strategy::new(drafting, Sampling::greedy());
             let found = agree(
                 &verifier,
                 &head,
@@ -526,10 +530,7 @@ fn refuses_prompts_and_draft_lengths_that_cannot_be_run() {
         "64 draft tokens per step were asked for, 1 to 63 are possible"
     );
     let tree = |drafting| {
-        let strategy = Strategy {
-            drafting,
-            sampling: Sampling::greedy(),
-        };
+        let strategy = Strategy::new(drafting, Sampling::greedy());
         let silent = &mut |_: &[u32], _: Option<&_>| {};
         speculate_with(
             &verifier,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use speculators::decoding::{Limits, speculate};
 use speculators::models::{DraftHead, Verifier};
 use speculators::probe::{Findings, Question, Subject, Text, Verdict, encode, probe, write_texts};
-use speculators::text::{TextModel, read_prompts};
+use speculators::text::{Prompt, PromptOptions, PromptSet, TextModel};
 use speculators_formats::{Head, ReadOptions, VerifierConfig, codes};
 use tempfile::TempDir;
 
@@ -75,11 +75,18 @@ fn absolute(name: &str, data: &[u8]) -> Option<Vec<u8>> {
     )
 }
 
+fn prompts() -> Vec<Prompt> {
+    let path = fixtures().join("prompts.jsonl");
+    PromptSet::read(&[path], PromptOptions::default())
+        .unwrap()
+        .prompts
+}
+
 fn measured(head: &Path, tokens: usize) -> (Findings, Subject) {
     let directory = fixtures().join("verifier");
     let verifier = Verifier::load(&directory).unwrap();
     let subject = Subject::open(head, verifier.config()).unwrap();
-    let prompts = read_prompts(&fixtures().join("prompts.jsonl"), None).unwrap();
+    let prompts = prompts();
     let text = TextModel::load(&directory).unwrap();
     let prompts = encode(&prompts, Some(&text)).unwrap();
     let silent = &mut |_| {};
@@ -320,8 +327,8 @@ fn acceptance_is_that_of_real_speculation() {
     let directory = fixtures().join("verifier");
     let verifier = Verifier::load(&directory).unwrap();
     let text = TextModel::load(&directory).unwrap();
-    let prompts = read_prompts(&fixtures().join("prompts.jsonl"), Some(9)).unwrap();
-    let prompts = encode(&prompts, Some(&text)).unwrap();
+    let prompts = &prompts()[..9];
+    let prompts = encode(prompts, Some(&text)).unwrap();
     for name in ["speculators", "speculators-defaults"] {
         let path = fixtures().join("heads").join(name);
         let options = ReadOptions::default();

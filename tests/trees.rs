@@ -190,10 +190,7 @@ fn strategies() -> Vec<Strategy> {
     .into_iter()
     .flat_map(|drafting| {
         let samplings = [Sampling::greedy(), Sampling::with_temperature(0.6, 9)];
-        samplings.map(|sampling| Strategy {
-            drafting: drafting.clone(),
-            sampling,
-        })
+        samplings.map(|sampling| Strategy::new(drafting.clone(), sampling))
     })
     .collect()
 }

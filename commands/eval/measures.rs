@@ -5,13 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use comfy_table::CellAlignment;
-use fs_err::{File, OpenOptions};
-use speculators::evaluation::{
-    Event, Gate, GateFailure, Interval, Paired, Records, RecordsWriter, Report, Setting,
-    read_records,
-};
+use speculators::evaluation::{Gate, GateFailure, Interval, Paired, Records, Report, read_records};
 use speculators_formats::{Diagnostic, Place, codes};
 
+use super::export;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::tables;
@@ -20,11 +17,14 @@ use crate::tables;
 #[derive(Args, Debug)]
 pub struct MeasureArguments {
     /// Write one line per verification step while it runs; a crash loses no more than the line being written
-    #[arg(long, value_name = "FILE.jsonl")]
+    ///
+    /// With a name that ends with `.parquet` a table is written at the end; until then the lines stand in
+    /// `FILE.parquet.jsonl`.
+    #[arg(long, value_name = "FILE.jsonl|FILE.parquet")]
     pub records: Option<PathBuf>,
-    /// Run nothing: report on what `--records` wrote
-    #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["demo", "verifier", "speculator", "prompts",
-        "num_speculative_tokens", "tree", "temperature", "max_new_tokens", "limit", "threads", "outputs", "records", "force", "compare"])]
+    /// Run nothing: report on what `--records` wrote; with `--records` as well, write it in the other form
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["demo", "verifier", "speculator", "prompts",
+        "num_speculative_tokens", "tree", "temperature", "max_new_tokens", "limit", "threads", "outputs", "compare", "resume", "shuffle", "concurrency"])]
     pub from_records: Option<PathBuf>,
     /// Which metrics the text report lists; the JSON report has all
     #[arg(long, value_enum, value_name = "WHICH", default_value_t = Metrics::Short)]
@@ -56,24 +56,21 @@ impl MeasureArguments {
         path.map(|path| read(path, session)).transpose()
     }
 
-    /// Looks whether records may be written where they are to be, before the work.
-    pub fn check_records(&self, force: bool) -> Result<(), Failure> {
-        match &self.records {
-            Some(path) if !force && fs_err::symlink_metadata(path).is_ok() => {
-                Err(exists(path).into())
-            }
-            _ => Ok(()),
-        }
+    /// Where records go while the run lasts.
+    pub fn lines_path(&self) -> Option<PathBuf> {
+        self.records.as_deref().map(export::lines_of)
     }
 
-    /// The file of records, where one is wanted.
-    pub fn records(&self, setting: &Setting, force: bool) -> Option<RecordsFile> {
-        self.records.as_ref().map(|path| RecordsFile {
-            path: path.clone(),
-            force,
-            setting: setting.clone(),
-            writer: None,
-        })
+    /// Looks whether records may be written where they are to be, before the work. Lines that are gone on with may be
+    /// there.
+    pub fn check_records(&self, force: bool, resume: bool) -> Result<(), Failure> {
+        let lines = self.lines_path().filter(|_| !resume);
+        let table = self.records.as_ref().filter(|path| export::is_table(path));
+        let is_there = |path: &&PathBuf| fs_err::symlink_metadata(path.as_path()).is_ok();
+        match lines.iter().chain(table).find(is_there) {
+            Some(path) if !force => Err(exists(path).into()),
+            _ => Ok(()),
+        }
     }
 
     /// The gates that a report does not pass, if there are any gates.
@@ -102,66 +99,10 @@ pub fn read(path: &Path, session: &Session) -> Result<Records, Failure> {
     Ok(records)
 }
 
-/// The file of records. It bears its name from the start, since its use is to outlive a crash; and it starts with the
-/// first step, so that a run that comes to nothing leaves nothing.
-pub struct RecordsFile {
-    path: PathBuf,
-    force: bool,
-    setting: Setting,
-    writer: Option<RecordsWriter<File>>,
-}
-
-impl RecordsFile {
-    /// Writes what came of a step or a request.
-    pub fn event(&mut self, event: &Event<'_>) -> speculators::Result<()> {
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            none => {
-                let file = create(&self.path, self.force)?;
-                let writer = RecordsWriter::begin(file, &self.setting);
-                none.insert(writer.map_err(|error| unwritable(&self.path, &error))?)
-            }
-        };
-        writer
-            .event(event)
-            .map_err(|error| unwritable(&self.path, &error).into())
-    }
-
-    /// Says what is left of a run that was stopped; false if nothing is.
-    pub fn tell_what_is_left(&self, session: &Session) -> bool {
-        let path = self.path.display();
-        if self.writer.is_some() {
-            session.say(&format!("interrupted; {path} holds the records up to here"));
-        }
-        self.writer.is_some()
-    }
-}
-
-fn create(path: &Path, force: bool) -> Result<File, Diagnostic> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(force).truncate(force);
-    options
-        .create_new(!force)
-        .open(path)
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => exists(path),
-            _ => unwritable(path, &error),
-        })
-}
-
 fn exists(path: &Path) -> Diagnostic {
     Diagnostic::error(codes::OUTPUT_EXISTS, "the records file exists already")
         .at(Place::file(path))
         .help("pass `--force` to replace it, or name another file")
-}
-
-fn unwritable(path: &Path, error: &io::Error) -> Diagnostic {
-    Diagnostic::error(
-        codes::OUTPUT_UNWRITABLE,
-        "the records file cannot be written",
-    )
-    .at(Place::file(path))
-    .note(error.to_string())
 }
 
 /// The metrics of a run, each with its definition.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use speculators::decoding::{Chooser, Drafting};
 use speculators::evaluation::{
-    AcceptanceDifference, Comparison, Difference, Report, SamplingSetting,
+    AcceptanceDifference, Comparison, Difference, Report, SamplingSetting, Setting,
 };
 use speculators::text::TextModel;
 
@@ -27,13 +27,14 @@ pub fn write(
     )?;
     writeln!(
         output,
-        "setting     {}, {}, up to {} new tokens, {} on {} with {} threads\n",
+        "setting     {}, {}, up to {} new tokens, {} on {} with {} threads{}\n",
         sampling(&setting.sampling),
         drafting(&setting.drafting),
         setting.max_new_tokens,
         setting.dtype,
         setting.instruction_set,
-        setting.threads
+        setting.threads,
+        running(setting)
     )?;
     acceptance(report, output)?;
     categories(report, output)?;
@@ -51,6 +52,18 @@ pub fn write(
         Some(failed) => measures::write_gates(failed, output),
         None => Ok(()),
     }
+}
+
+/// In what way prompts were run that is not the plain one.
+fn running(setting: &Setting) -> String {
+    let mut words = String::new();
+    if !setting.is_single_stream() {
+        words.push_str(&format!(", {} requests in flight", setting.concurrency));
+    }
+    if let Some(seed) = setting.shuffle_seed {
+        words.push_str(&format!(", prompts shuffled with seed {seed}"));
+    }
+    words
 }
 
 fn sampling(sampling: &SamplingSetting) -> String {
@@ -169,7 +182,13 @@ fn categories(report: &Report, output: &mut impl Write) -> io::Result<()> {
 }
 
 fn latency(report: &Report, output: &mut impl Write) -> io::Result<()> {
-    let latency = &report.latency;
+    let Some(latency) = &report.latency else {
+        return writeln!(
+            output,
+            "latency and speed-up are not measured: {} requests were in flight at a time",
+            report.setting.concurrency
+        );
+    };
     let mut table = tables::numbers(&["", "plain", "speculative"]);
     table.add_row([
         "tokens per second".to_owned(),

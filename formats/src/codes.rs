@@ -75,6 +75,26 @@ codes! {
          that this kind does not have could only be ignored, and ignored options are how a head comes out other than it \
          was meant.\n\n\
          Leave the option out, or pass the `--algorithm` it belongs to. The finding lists the kinds that take it.";
+    CONFIGURATION_MALFORMED = 31, "a configuration file is not the YAML that is read",
+        "The file that `--config` names could not be parsed, or it holds something other than options: it has to be one \
+         mapping of option names to values. Anchors, tags and several documents in a file are not taken.\n\n\
+         The place given is where the parser had to stop; the mistake is there or just before it. A tab at the start of a line, \
+         a colon without a space behind it, and a value that begins with `*`, `&`, `!`, `%`, `@` or a backtick without quotes \
+         around it are the usual reasons.";
+    CONFIGURATION_KEY = 32, "a configuration file sets an option that there is not",
+        "A key of the file that `--config` names is no option of the command. The keys are the long names of the options, as \
+         `--help` lists them, with `-` or `_` between words. A file for several commands has a section for each, a mapping under \
+         the name of the command; what stands outside of sections is for every command that reads the file, and each of them \
+         has to know it.\n\n\
+         What a command is given without the name of an option, such as a path, stays on the command line.";
+    CONFIGURATION_VALUE = 33, "a configuration file gives an option a value it cannot have",
+        "A value in the file that `--config` names is not one that the option takes on the command line. A flag is `true` or \
+         `false` (`yes` and `on` are texts in YAML 1.2), an option that may be repeated takes a list, and every other option takes one \
+         value. A key without a value is none of these: leave it out.";
+    CONFIGURATION_CONFLICT = 34, "two settings of a configuration file exclude each other",
+        "The file that `--config` names gives an option twice, once with `-` and once with `_` perhaps, or gives two options that \
+         cannot be used together on the command line either. The finding names both lines.\n\n\
+         Take one of them out. An option on the command line, and one in the section of the command, put aside what they exclude.";
     FILE_MISSING = 101, "a file or directory is missing or cannot be read",
         "A path that was given, or a file that a checkpoint cannot do without, is not there, is of the wrong kind, or \
          may not be opened by this user. A head needs `config.json` and either `model.safetensors` or \
@@ -577,6 +597,24 @@ codes! {
         "A token id of the data, or of what the tokenizer made of their text, is not below `vocab_size` of the verifier. The data \
          were prepared with another tokenizer, or the tokenizer files belong to another model.\n\n\
          Prepare the data again with the tokenizer of this verifier.";
+    PROMPTS_SKIPPED = 717, "entries of a prompts file hold no usable prompt",
+        "Published files of conversations have entries without a turn, without a human's turn, or from nobody known; those of \
+         SPEED-Bench have entries whose text is to be fetched elsewhere. They are left out, counted and named; the rest is \
+         evaluated.\n\n\
+         Nothing, where the rest is what was wanted. SPEED-Bench's missing texts are fetched by the script that NVIDIA publishes \
+         with it.";
+    PROMPTS_ADJUSTED = 718, "prompts are read otherwise than they stand in the file",
+        "A prompts file can be read in more than one way, and the message says in which it was: turns of the assistant before \
+         anybody asked are left out, questions of one user after another are answered in between, and a prompt that only \
+         repeats the first turn of a conversation is read once.\n\n\
+         Nothing, where this is what was meant; otherwise write the prompts in the form that says what is meant.";
+    PROMPTS_FORM = 719, "the prompts file is not text",
+        "Prompts are read from text: JSON, JSON Lines, or plain lines. The file given is Parquet, compressed, or not UTF-8.\n\n\
+         Export Parquet to JSON Lines with `pandas` or `duckdb`, unpack what is compressed, and give that file.";
+    TEMPLATE_VARIABLE = 720, "the chat template does not read a variable that is set for it",
+        "Variables such as `enable_thinking` switch parts of a chat template on and off, each family naming its own. The one \
+         given occurs nowhere in the template of this verifier, so that setting it changes nothing.\n\n\
+         The message lists what the template reads. Set one of these with `--chat-template-kwargs`, or leave the option out.";
     SPANS_UNSTABLE = 713, "the assistant's part of a conversation cannot be told from the rest",
         "Which tokens are the assistant's is found by rendering the conversation up to an answer and with it: what the second has \
          more is the answer. The chat template of this verifier renders earlier turns differently once an answer follows, as \
@@ -598,6 +636,23 @@ codes! {
          package takes such turns for the assistant's, because some data name the model that answered, and so they are \
          taken here.\n\n\
          If the role is not an answer, correct the data: its text is counted, and trained on, as if it were.";
+    RECORDS_MALFORMED = 731, "a file is not the records of an evaluation",
+        "`eval --records` writes one JSON object a line: first `\"record\": \"run\"` with the schema and the setting, then the \
+         steps of each request and the request itself; as Parquet the same lines are rows of a table. The file given lacks the \
+         first line, names another schema, or holds a line that is none of these. Only a last line that was cut off in the \
+         middle is read over, because a run that is killed leaves one.\n\n\
+         Give the file that `--records` wrote. If a later version wrote it, read it with that version; if a line was changed by \
+         hand, remove the request it belongs to.";
+    RECORDS_OTHER_RUN = 732, "the records to go on from are of another run",
+        "`eval --resume` keeps the requests that are complete in the records and runs the others. That makes one report only if \
+         all of them are decoded in the same way and timed in the same way: the setting and the prompts must be those of the \
+         records. The notes give what differs, in the file and here.\n\n\
+         Repeat the options of the first run, or write to another file.";
+    REQUESTS_NAMELESS = 733, "two requests have the same id",
+        "Records name the request that each line belongs to by its id. Requests that run at the same time, or that are looked up \
+         in the records of a run that was stopped, can be told apart only if no two of them have the same. Later turns of a prompt \
+         have its id with `/2`, `/3` and so on behind it, and another prompt must not have that either.\n\n\
+         Give each prompt an `id` of its own, or leave `id` out: then it is the number of the line.";
 }
 
 /// The explanation of a code, or nothing for an unknown one.

@@ -38,7 +38,15 @@ impl ConfigFile {
 
     /// The same with another limit, for an index of many tensors.
     pub(crate) fn read_up_to(path: &Path, longest: u64) -> Result<ConfigFile, Diagnostic> {
-        let bytes = file::read(path, longest)?;
+        ConfigFile::from_bytes(path, file::read(path, longest)?)
+    }
+
+    /// Parses a JSON object that is in memory already; `path` is used in findings only.
+    ///
+    /// # Errors
+    /// As [`ConfigFile::read`], without S101; S104 also where the bytes are not UTF-8.
+    pub fn from_bytes(path: impl AsRef<Path>, bytes: Vec<u8>) -> Result<ConfigFile, Diagnostic> {
+        let path = path.as_ref();
         let text = String::from_utf8(bytes).map_err(|error| {
             Diagnostic::error(
                 codes::JSON_MALFORMED,
@@ -53,7 +61,7 @@ impl ConfigFile {
         ConfigFile::from_text(path, text)
     }
 
-    /// Parses a JSON object that is in memory already; `path` is used in findings only.
+    /// The same of a text.
     ///
     /// # Errors
     /// As [`ConfigFile::read`], without S101.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::decision::Decision;
+use crate::decision::{self, Decision};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::head::Dropped;
 use crate::options::ReadOptions;
@@ -143,6 +143,33 @@ impl ConvertRequest {
             force: false,
         }
     }
+
+    /// What was given and says nothing about heads of a kind, as options of a command line; [`ReadOptions`] has its own.
+    fn without_meaning(&self, algorithm: Algorithm) -> Vec<&'static str> {
+        use Algorithm::{Eagle, Eagle3, Mtp, PEagle};
+        let options = [
+            (
+                // The layouts that have EAGLE-1 heads leave it to the server.
+                "--num-speculative-tokens",
+                self.speculative_tokens.is_some(),
+                algorithm != Eagle,
+            ),
+            (
+                // An MTP layer is run by its verifier, whose embedding it has.
+                "--embed",
+                self.embedding != Embedding::Own,
+                algorithm != Mtp,
+            ),
+            (
+                // Elsewhere the bias is part of the layout, or there is none.
+                "--fc-bias",
+                self.fc_bias != FcBias::ZeroMayGo,
+                matches!(algorithm, Eagle3 | PEagle),
+            ),
+        ];
+        let idle = options.into_iter().filter(|(_, given, has)| *given && !has);
+        idle.map(|(option, ..)| option).collect()
+    }
 }
 
 /// What a family decides about an output, before the parts that all outputs share.
@@ -192,7 +219,8 @@ pub(crate) struct Job<'a> {
 ///
 /// # Errors
 /// Every problem of the source as [`Speculator::open`] reports them; S101 to S106 for the verifier; S108 for an output that
-/// is there, or that is the source; S412 for a part that the target has no place for.
+/// is there, or that is the source; S410 for a head in the place of the verifier; S412 for a part that the target has no
+/// place for; under strict options, S001 for what says nothing about the kind of head.
 pub fn plan(request: &ConvertRequest) -> Result<Plan> {
     let mut problems = output::check(request);
     if request.speculative_tokens == Some(0) {
@@ -224,13 +252,17 @@ pub fn plan(request: &ConvertRequest) -> Result<Plan> {
         }
     };
     right_kind(&speculator, request)?;
+    let algorithm = speculator.algorithm();
+    let idle = request.without_meaning(algorithm);
+    let config = speculator.checkpoint().config();
+    let ignored = decision::ignored(&idle, algorithm, &request.options, config)?;
     let job = Job {
         request,
         facts: &facts,
         verifier: verifier.as_ref(),
     };
     let mut metadata = None;
-    let draft = match (&speculator, request.target) {
+    let mut draft = match (&speculator, request.target) {
         (_, Target::Gguf) => {
             let (draft, values) = gguf::draft(&speculator, &job)?;
             metadata = Some(values);
@@ -242,6 +274,7 @@ pub fn plan(request: &ConvertRequest) -> Result<Plan> {
         (Speculator::Block(head), target) => block::draft(head, target, &job)?,
         (Speculator::Mtp(head), target) => mtp::draft(head, target, &job)?,
     };
+    draft.decisions.extend(ignored);
     let mut plan = Plan::close(speculator, verifier, facts, draft, request)?;
     plan.metadata = metadata;
     Ok(plan)

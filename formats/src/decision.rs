@@ -85,20 +85,40 @@ pub(crate) fn finish(
         let guesses = decisions.iter().filter(|decision| decision.guess);
         problems.extend(guesses.map(|guess| guess.refused(Place::file(config.path()))));
     }
-    for option in options.without_meaning(algorithm) {
-        let title = format!("`{option}` says nothing about a head of kind `{algorithm}`");
-        if options.strict {
-            let problem = Diagnostic::error(codes::USAGE, title).at(Place::file(config.path()));
-            problems.push(problem.help("leave it out, or drop `--strict` to have it ignored"));
-        } else {
-            decisions.push(Decision::settled(option, "ignored", title));
-        }
+    let idle = options.without_meaning(algorithm);
+    match ignored(&idle, algorithm, options, config) {
+        Ok(ignored) => decisions.extend(ignored),
+        Err(refused) => problems.extend(refused),
     }
     let refused = |problem: &Diagnostic| problem.level == Level::Error;
     if problems.iter().any(refused) {
         return Err(problems);
     }
     Ok(decisions)
+}
+
+/// Says of options that say nothing about heads of a kind that they are ignored.
+///
+/// # Errors
+/// S001 for each of them, where the options are strict.
+pub(crate) fn ignored(
+    idle: &[&str],
+    algorithm: Algorithm,
+    options: &ReadOptions,
+    config: &ConfigFile,
+) -> Result<Vec<Decision>> {
+    let title =
+        |option: &str| format!("`{option}` says nothing about a head of kind `{algorithm}`");
+    if options.strict && !idle.is_empty() {
+        let refused = |option: &&str| {
+            Diagnostic::error(codes::USAGE, title(option))
+                .at(Place::file(config.path()))
+                .help("leave it out, or drop `--strict` to have it ignored")
+        };
+        return Err(idle.iter().map(refused).collect());
+    }
+    let told = |option: &&str| Decision::settled(*option, "ignored", title(option));
+    Ok(idle.iter().map(told).collect())
 }
 
 #[cfg(test)]

@@ -59,7 +59,9 @@ pub fn sha256_file(
     }
 }
 
-fn hexadecimal(digest: &[u8]) -> String {
+/// Two digits for each byte.
+#[must_use]
+pub fn hexadecimal(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -17,8 +17,8 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::pickle::shorten;
 use crate::{codes, json};
 
-/// Longest header the reference implementation accepts.
-const LONGEST_HEADER: u64 = 100_000_000;
+/// Longest header the reference implementation accepts, in bytes.
+pub const LONGEST: u64 = 100_000_000;
 
 /// Longest name of a tensor.
 const LONGEST_NAME: usize = 1024;
@@ -114,12 +114,12 @@ fn json<'a>(path: &Path, bytes: &'a [u8]) -> Result<(&'a str, usize), Diagnostic
         .help("the download or copy was cut short; fetch the file again"));
     };
     let length = u64::from_le_bytes(*length);
-    if length > LONGEST_HEADER {
+    if length > LONGEST {
         return Err(malformed(path, format!("`{name}` claims a header of {length} bytes"))
-            .note(format!("the format allows {LONGEST_HEADER}; the first 8 bytes are probably not a length at all"))
+            .note(format!("the format allows {LONGEST}; the first 8 bytes are probably not a length at all"))
             .help("check that this is a safetensors file"));
     }
-    // Fits: not more than LONGEST_HEADER.
+    // Fits: not more than LONGEST.
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     let Some(header) = rest.get(..length) else {
         return Err(malformed(

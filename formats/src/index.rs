@@ -11,13 +11,13 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::pickle::shorten;
 
 /// Name of the index of safetensors files.
-pub(crate) const SAFETENSORS: &str = "model.safetensors.index.json";
+pub const SAFETENSORS: &str = "model.safetensors.index.json";
 
 /// Name of the index of PyTorch files.
 pub(crate) const PICKLES: &str = "pytorch_model.bin.index.json";
 
-/// Longest index that is read. The largest models have some 200 000 tensors, at a hundred bytes each.
-const LONGEST: u64 = 64 << 20;
+/// Longest index that is read, in bytes. The largest models have some 200 000 tensors, at a hundred bytes each.
+pub const LONGEST: u64 = 64 << 20;
 
 /// A parsed index.
 pub(crate) struct Index {
@@ -30,13 +30,27 @@ pub(crate) struct Index {
 /// Reads an index and checks that it names only files beside itself.
 pub(crate) fn read(path: &Path) -> Result<Index, Vec<Diagnostic>> {
     let file = ConfigFile::read_up_to(path, LONGEST)?;
-    let Some(entries) = file.root().section("weight_map")? else {
-        return Err(Diagnostic::error(
-            codes::INDEX_MALFORMED,
-            format!("`{}` has no `weight_map`", file_name(path)),
-        )
-        .at(Place::file(path))
-        .into());
+    let map = weight_map(&file)?;
+    let shards: BTreeSet<String> = map.values().cloned().collect();
+    Ok(Index {
+        file,
+        map,
+        shards: shards.into_iter().collect(),
+    })
+}
+
+/// Of each tensor that an index names, the file beside the index in which it lies.
+///
+/// # Errors
+/// S107 where the index has no `weight_map`, names no tensor, or places one anywhere but in a file beside it; S105 where
+/// `weight_map` is no object.
+pub fn weight_map(index: &ConfigFile) -> Result<BTreeMap<String, String>, Vec<Diagnostic>> {
+    let malformed = |title: String| {
+        Diagnostic::error(codes::INDEX_MALFORMED, title).at(Place::file(&index.path))
+    };
+    let Some(entries) = index.root().section("weight_map")? else {
+        let title = format!("`{}` has no `weight_map`", file_name(&index.path));
+        return Err(malformed(title).into());
     };
     let mut problems = Vec::new();
     let mut map = BTreeMap::new();
@@ -45,34 +59,21 @@ pub(crate) fn read(path: &Path) -> Result<Index, Vec<Diagnostic>> {
             Some(shard) if is_file_name(shard) => {
                 map.insert(tensor.clone(), shard.to_owned());
             }
-            _ => problems.push(
-                Diagnostic::error(
-                    codes::INDEX_MALFORMED,
-                    format!(
-                        "the index places `{}` in {}, which is not the name of a file beside it",
-                        shorten(tensor),
-                        shown(shard)
-                    ),
-                )
-                .at(Place::file(path)),
-            ),
+            _ => problems.push(malformed(format!(
+                "the index places `{}` in {}, which is not the name of a file beside it",
+                shorten(tensor),
+                shown(shard)
+            ))),
         }
     }
     if map.is_empty() && problems.is_empty() {
-        problems.push(
-            Diagnostic::error(codes::INDEX_MALFORMED, "the index names no tensor")
-                .at(Place::file(path)),
-        );
+        problems.push(malformed("the index names no tensor".to_owned()));
     }
-    if !problems.is_empty() {
-        return Err(problems);
+    if problems.is_empty() {
+        Ok(map)
+    } else {
+        Err(problems)
     }
-    let shards: BTreeSet<String> = map.values().cloned().collect();
-    Ok(Index {
-        file,
-        map,
-        shards: shards.into_iter().collect(),
-    })
 }
 
 impl Index {

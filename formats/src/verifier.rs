@@ -5,6 +5,9 @@
 
 use serde::Serialize;
 
+use crate::codes;
+use crate::config::Section;
+use crate::diagnostic::Diagnostic;
 use crate::rope::Rope;
 
 mod facts;
@@ -17,6 +20,35 @@ pub(crate) use facts::VerifierFacts;
 pub(crate) use parse::{float_type, hidden_act};
 pub(crate) use tensors::embedding;
 pub use vocabulary::VerifierVocabulary;
+
+/// S410 for the config of a head, by keys and class names that verifiers do not have. That of an EAGLE-1 head in the
+/// original layout has none of them.
+pub(crate) fn not_a_head(root: &Section<'_>) -> Result<(), Diagnostic> {
+    let classes = root.str_list("architectures")?.unwrap_or_default();
+    let class = classes
+        .iter()
+        .find(|class| class.contains("ForCausalLMEagle"));
+    let mut marks = [
+        "speculators_model_type",
+        "draft_vocab_size",
+        "eagle_config",
+        "dflash_config",
+    ]
+    .into_iter()
+    .filter(|key| root.get(key).is_some());
+    let (key, reason) = match (marks.next(), class) {
+        (Some(key), _) => (key, format!("only configs of heads have `{key}`")),
+        (None, Some(class)) => ("architectures", format!("`{class}` is a class of heads")),
+        (None, None) => return Ok(()),
+    };
+    Err(Diagnostic::error(
+        codes::VERIFIER_UNSUPPORTED,
+        "this is a head, not a verifier",
+    )
+    .at(root.place(key))
+    .note(reason)
+    .help("pass the model that the head drafts for as the verifier"))
+}
 
 /// More layers than any model has; a config beyond it is damaged, and would only exhaust memory.
 pub(crate) const MOST_LAYERS: usize = 4096;

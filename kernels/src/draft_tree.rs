@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use crate::{Result, causal_bits, shape};
+
 /// All candidates of a growing draft tree (EAGLE-2): [`tree_step`](crate::cpu::tree_step) adds a level,
 /// [`tree_finalize`](crate::cpu::tree_finalize) keeps the best.
 ///
@@ -124,8 +126,17 @@ pub struct VerifyTree {
 }
 
 impl VerifyTree {
-    /// Derives depths and masks. `parents` must have -1 first and then smaller indices only.
-    pub(crate) fn from_parents(tokens: Vec<u32>, parents: Vec<i32>) -> VerifyTree {
+    /// A tree of these nodes; depths and masks are derived. `parents` has -1 first, for the root, and then the index of
+    /// an earlier node each.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`](crate::Error::Shape) when the lengths differ or there is no root,
+    /// [`Error::Range`](crate::Error::Range) when a parent does not come before its child.
+    pub fn from_parents(tokens: Vec<u32>, parents: Vec<i32>) -> Result<VerifyTree> {
+        const OPERATION: &str = "VerifyTree::from_parents";
+        shape::equal(OPERATION, "tokens", parents.len(), tokens.len())?;
+        shape::parents(OPERATION, &parents)?;
         let (nodes, words) = (parents.len(), parents.len().div_ceil(32));
         let mut depths = vec![0; nodes];
         let mut bits = vec![0; nodes * words];
@@ -136,12 +147,27 @@ impl VerifyTree {
             }
             bits[node * words + node / 32] |= 1 << (node % 32);
         }
-        VerifyTree {
+        Ok(VerifyTree {
             tokens,
             parents,
             depths,
             words,
             bits,
+        })
+    }
+
+    /// A chain: each of the drafted tokens below the one before it, the first below `root`.
+    #[must_use]
+    pub fn chain(root: u32, drafted: &[u32]) -> VerifyTree {
+        let nodes = drafted.len() + 1;
+        VerifyTree {
+            tokens: std::iter::once(root)
+                .chain(drafted.iter().copied())
+                .collect(),
+            parents: (-1..drafted.len() as i32).collect(),
+            depths: (0..nodes as u32).collect(),
+            words: nodes.div_ceil(32),
+            bits: causal_bits(nodes),
         }
     }
 }

@@ -67,6 +67,12 @@ impl DraftVocabulary {
             .map_or(self.verifier_width, Vec::len)
     }
 
+    /// The verifier's tokens by the head's numbers; nothing when both are numbered alike.
+    #[must_use]
+    pub fn verifier_ids(&self) -> Option<&[u32]> {
+        self.to_verifier.as_deref()
+    }
+
     /// Number of tokens the verifier has.
     #[must_use]
     pub fn verifier_width(&self) -> usize {

@@ -58,3 +58,20 @@ pub(crate) fn below(
         })
     }
 }
+
+/// That node 0 is the root and that every other node comes after its parent.
+pub(crate) fn parents(operation: &'static str, parents: &[i32]) -> Result<()> {
+    if parents.first() != Some(&-1) {
+        return Err(Error::Shape {
+            operation,
+            what: "roots (parent -1) at node 0",
+            expected: 1,
+            found: 0,
+        });
+    }
+    for (node, parent) in parents.iter().enumerate().skip(1) {
+        let parent = usize::try_from(*parent).unwrap_or(usize::MAX);
+        below(operation, "parent of a node", node, parent)?;
+    }
+    Ok(())
+}

@@ -133,11 +133,32 @@ proptest! {
             parents.push(link.index(node + 1) as i32);
             tokens.push(*token);
         }
-        let verify = VerifyTree { tokens, parents, depths: Vec::new(), words: 0, bits: Vec::new() };
+        let verify = VerifyTree::from_parents(tokens, parents).unwrap();
         let target = &choices[..verify.tokens.len()];
         let accepted = cpu::accept(&verify.parents, &verify.tokens, target).unwrap();
         prop_assert_eq!((accepted.path, accepted.bonus), walk(&verify, target));
     }
+}
+
+#[test]
+fn a_chain_is_the_tree_in_which_each_node_is_below_the_one_before() {
+    for drafted in [0, 1, 30, 31, 32, 70] {
+        let tokens: Vec<u32> = (7..8 + drafted).collect();
+        let chain = VerifyTree::chain(7, &tokens[1..]);
+        let tree = VerifyTree::from_parents(tokens, (-1..drafted as i32).collect()).unwrap();
+        assert_eq!(chain, tree);
+    }
+}
+
+#[test]
+fn a_tree_needs_its_root_first_and_parents_before_their_children() {
+    let tree = |parents: &[i32]| VerifyTree::from_parents(vec![0; 3], parents.to_vec());
+    let made = tree(&[-1, 0, 0]).unwrap();
+    assert_eq!((made.depths, made.bits), (vec![0, 1, 1], vec![1, 3, 5]));
+    for broken in [&[-1, 0][..], &[0, 0, 0], &[-1, 1, 0], &[-1, 0, -1]] {
+        assert!(tree(broken).is_err(), "{broken:?}");
+    }
+    assert!(VerifyTree::from_parents(Vec::new(), Vec::new()).is_err());
 }
 
 #[test]

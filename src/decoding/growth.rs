@@ -1,8 +1,8 @@
 //! Drafting trees: the head runs once per level, over all nodes of the level that are to have children.
 
-use speculators_kernels::{DraftTree, VerifyTree, causal_bits, cpu};
+use speculators_kernels::{DraftTree, VerifyTree, cpu};
 
-use super::drafter::Drafter;
+use super::drafter::{Drafter, Drawing};
 use super::static_tree::StaticTree;
 use super::strategy::DynamicTree;
 use crate::Result;
@@ -33,12 +33,14 @@ impl Drafter<'_> {
         Ok(cpu::tree_finalize(&draft, root, tree.budget + 1)?)
     }
 
-    /// Fills a static tree of up to `depth` levels below `root`, the last of the tokens taken in.
+    /// Fills a static tree of up to `depth` levels below `root`, the last of the tokens taken in: with the likeliest
+    /// tokens, or by drawing siblings one after the other, without replacement.
     pub(crate) fn fill(
         &mut self,
         root: u32,
         tree: &StaticTree,
         depth: usize,
+        mut drawing: Option<&mut Drawing>,
     ) -> Result<VerifyTree> {
         let nodes: Vec<(usize, usize)> = tree.nodes(depth).collect();
         let mut tokens = vec![root];
@@ -64,6 +66,9 @@ impl Drafter<'_> {
                 break;
             }
             self.rank(rows.len(), width, &mut ranked, &mut scores)?;
+            if let Some(drawing) = &mut drawing {
+                self.redraw(&rows, width, drawing, &mut ranked)?;
+            }
             for (parent, rank) in children {
                 let row = rows.partition_point(|node| node < parent);
                 tokens.push(ranked[row * width + rank]);
@@ -98,41 +103,26 @@ impl Drafter<'_> {
             self.expand(&inputs, &sources, &positions, &visible)?;
             rows = inner;
         }
-        Ok(verify_tree(tokens, parents))
+        Ok(VerifyTree::from_parents(tokens, parents)?)
     }
-}
 
-/// A chain below `root`.
-pub(crate) fn chain(root: u32, drafted: &[u32]) -> VerifyTree {
-    let nodes = drafted.len() + 1;
-    VerifyTree {
-        tokens: std::iter::once(root)
-            .chain(drafted.iter().copied())
-            .collect(),
-        parents: (-1..drafted.len() as i32).collect(),
-        depths: (0..nodes as u32).collect(),
-        words: nodes.div_ceil(32),
-        bits: causal_bits(nodes),
-    }
-}
-
-/// Derives depths and masks of a tree whose parents come before their children, -1 first for the root.
-fn verify_tree(tokens: Vec<u32>, parents: Vec<i32>) -> VerifyTree {
-    let (nodes, words) = (parents.len(), parents.len().div_ceil(32));
-    let mut depths = vec![0; nodes];
-    let mut bits = vec![0; nodes * words];
-    for node in 0..nodes {
-        if let Ok(parent) = usize::try_from(parents[node]) {
-            depths[node] = depths[parent] + 1;
-            bits.copy_within(parent * words..(parent + 1) * words, node * words);
+    /// Draws `width` tokens to go behind each of `nodes`, the rows of the last pass, in place of the likeliest.
+    fn redraw(
+        &self,
+        nodes: &[usize],
+        width: usize,
+        drawing: &mut Drawing,
+        ranked: &mut [u32],
+    ) -> Result<()> {
+        for (row, node) in nodes.iter().enumerate() {
+            let drawn = drawing.draw(self.last_said(row), *node, width, self.draft_vocabulary())?;
+            let places = &mut ranked[row * width..(row + 1) * width];
+            // Where filters leave fewer, the first comes again: verification passes over what came before.
+            let again = std::iter::repeat_n(drawn.first().copied(), width).flatten();
+            for (place, token) in places.iter_mut().zip(drawn.iter().copied().chain(again)) {
+                *place = token;
+            }
         }
-        bits[node * words + node / 32] |= 1 << (node % 32);
-    }
-    VerifyTree {
-        tokens,
-        parents,
-        depths,
-        words,
-        bits,
+        Ok(())
     }
 }

@@ -3,43 +3,52 @@
 use speculators_formats::{Diagnostic, codes};
 
 use super::record::FinishReason;
+use super::stop::StopStrings;
 use crate::Result;
 use crate::models::Verifier;
 
 /// When an output ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+#[derive(Clone, Debug)]
+pub struct Limits<'a> {
     /// The most tokens to emit.
     pub max_new_tokens: usize,
     /// The most tokens that prompt and output may have together (`max_model_len` in vLLM).
     pub context_length: usize,
     /// Tokens that end a text; they are emitted, and nothing after them.
     pub end_token_ids: Vec<u32>,
+    /// Strings that end a text.
+    pub stop: Option<StopStrings<'a>>,
 }
 
-impl Limits {
+impl Limits<'_> {
     /// The verifier's own end tokens and context, and a limit on new tokens.
     #[must_use]
-    pub fn new(verifier: &Verifier, max_new_tokens: usize) -> Limits {
+    pub fn new(verifier: &Verifier, max_new_tokens: usize) -> Limits<'static> {
         let config = verifier.config();
         Limits {
             max_new_tokens,
             context_length: config.max_position_embeddings,
             end_token_ids: config.eos_token_ids.clone(),
+            stop: None,
         }
     }
 
-    /// Whether the output ends with `token`, after which there are `emitted` tokens of output and `total` in all.
-    pub(crate) fn finish(&self, token: u32, emitted: usize, total: usize) -> Option<FinishReason> {
-        if self.end_token_ids.contains(&token) {
+    /// Whether the output ends with its last token, where it has `total` tokens together with the prompt.
+    pub(crate) fn finish(&self, output: &[u32], total: usize) -> Result<Option<FinishReason>> {
+        let ends = |token: &u32| self.end_token_ids.contains(token);
+        Ok(if output.last().is_some_and(ends) {
             Some(FinishReason::EndToken)
+        } else if let Some(stop) = &self.stop
+            && stop.end(output)?
+        {
+            Some(FinishReason::StopString)
         } else if total >= self.context_length {
             Some(FinishReason::ContextLength)
-        } else if emitted >= self.max_new_tokens {
+        } else if output.len() >= self.max_new_tokens {
             Some(FinishReason::MaxNewTokens)
         } else {
             None
-        }
+        })
     }
 
     /// That a prompt can be run at all.

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use speculators_kernels::{Sampling, cpu};
+use speculators_kernels::{Sampling, VerifyTree, cpu};
 
-use super::growth::chain;
+use super::choosing::Choosing;
 use super::limits::Limits;
 use super::record::{Generation, StepRecord};
 use super::sequence::Sequence;
@@ -20,40 +20,45 @@ use crate::{Error, Result};
 pub fn generate(
     verifier: &Verifier,
     prompt: &[u32],
-    limits: &Limits,
+    limits: &Limits<'_>,
     cancelled: &AtomicBool,
 ) -> Result<Generation> {
-    let sampling = Sampling::greedy();
+    let choosing = Sampling::greedy();
     generate_with(
         verifier,
         prompt,
         limits,
-        &sampling,
+        choosing,
         cancelled,
         &mut |_, _| {},
     )
 }
 
-/// As [`generate`], choosing tokens by `sampling`; `progress` hears of new tokens as they come, with the step that made
+/// As [`generate`], choosing tokens as told; `progress` hears of new tokens as they come, with the step that made
 /// them (the first token comes from the prompt pass, which is no step).
 ///
 /// # Errors
 ///
-/// A diagnostic for a prompt that is empty, too long or holds unknown tokens; [`Error::Kernel`] for a `sampling` that
+/// A diagnostic for a prompt that is empty, too long or holds unknown tokens; [`Error::Kernel`] for a `choosing` that
 /// cannot be; [`Error::Interrupted`].
 pub fn generate_with(
     verifier: &Verifier,
     prompt: &[u32],
-    limits: &Limits,
-    sampling: &Sampling,
+    limits: &Limits<'_>,
+    choosing: impl Into<Choosing>,
     cancelled: &AtomicBool,
     progress: &mut dyn FnMut(&[u32], Option<&StepRecord>),
 ) -> Result<Generation> {
     limits.check(verifier, prompt)?;
     let start = Instant::now();
-    let mut sequence = Sequence::new(verifier, &[], *sampling, room(prompt.len(), limits, 0))?;
+    let mut sequence = Sequence::new(
+        verifier,
+        &[],
+        choosing.into(),
+        room(prompt.len(), limits, 0),
+    )?;
     let first = sequence.prefill(prompt, |_, _, _| stop_if(cancelled))?;
-    let (_, mut finish) = sequence.push([first], limits);
+    let (_, mut finish) = sequence.push([first], limits)?;
     progress(&[first], None);
     let prefill = start.elapsed();
     let mut steps = Vec::new();
@@ -64,7 +69,7 @@ pub fn generate_with(
         stop_if(cancelled)?;
         let begin = Instant::now();
         let context_length = sequence.len();
-        let tree = chain(sequence.tokens()[context_length - 1], &[]);
+        let tree = VerifyTree::chain(sequence.tokens()[context_length - 1], &[]);
         let accepted = cpu::accept(&tree.parents, &tree.tokens, sequence.verify(&tree)?)?;
         let verify = begin.elapsed();
         finish = sequence.accept(&tree, &accepted, limits)?.1;
@@ -99,13 +104,13 @@ pub fn next_logits(verifier: &Verifier, tokens: &[u32]) -> Result<Vec<f32>> {
         ..Limits::new(verifier, 1)
     };
     limits.check(verifier, tokens)?;
-    let mut sequence = Sequence::new(verifier, &[], Sampling::greedy(), tokens.len())?;
+    let mut sequence = Sequence::new(verifier, &[], Sampling::greedy().into(), tokens.len())?;
     sequence.prefill(tokens, |_, _, _| Ok(()))?;
     Ok(sequence.logits().to_vec())
 }
 
 /// Tokens there will be at most, where that is a sensible number to make room for.
-pub(crate) fn room(prompt: usize, limits: &Limits, draft: usize) -> usize {
+pub(crate) fn room(prompt: usize, limits: &Limits<'_>, draft: usize) -> usize {
     limits
         .context_length
         .min(prompt.saturating_add(limits.max_new_tokens.min(4096)) + draft)

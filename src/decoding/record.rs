@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::models::Choice;
 
@@ -19,6 +19,9 @@ pub struct StepRecord {
     pub accepted: usize,
     /// Tokens added to the output: one more than accepted, fewer where the text ended among them.
     pub emitted: usize,
+    /// What verifier and head held of the tokens that came out at depth 1, 2, …: as far as the draft was accepted and
+    /// one further, within what was drafted.
+    pub path: Vec<DepthRecord>,
     /// Choices that rounding may have decided: the verifier's where it did not sample, and the head's in a chain.
     pub near_ties: Vec<NearTie>,
     /// Time of the head: taking in the tokens of the step before, and drafting.
@@ -27,6 +30,25 @@ pub struct StepRecord {
     pub verify: Duration,
     /// Time of everything else.
     pub other: Duration,
+}
+
+/// What verifier and head held of a token that came out where a draft token was put to the test.
+///
+/// Probabilities are those tokens are sampled from, after temperature and filters; at temperature 0, where there is
+/// no chance, those of temperature 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DepthRecord {
+    /// Place of the token in the head's order, 0 being its favourite; none where it is not in the draft vocabulary.
+    pub rank: Option<usize>,
+    /// The verifier's probability of it.
+    pub p: f32,
+    /// The head's probability of it, 0 outside its vocabulary.
+    pub q: f32,
+    /// The head's probability of its favourite.
+    pub top_q: f32,
+    /// `Σ min(p, q)` over the vocabulary: the chance that rejection sampling accepts a token drawn by the head here
+    /// (β of Leviathan et al., arXiv 2211.17192, definition 3.1).
+    pub overlap: f32,
 }
 
 /// Who made a choice.
@@ -56,6 +78,8 @@ pub struct NearTie {
 pub enum FinishReason {
     /// With an end token, which is the last of the output.
     EndToken,
+    /// With a string that was to end it, which the last token of the output has completed.
+    StopString,
     /// At the limit on new tokens.
     MaxNewTokens,
     /// Prompt and output fill the context.
@@ -67,7 +91,7 @@ impl FinishReason {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            FinishReason::EndToken => "stop",
+            FinishReason::EndToken | FinishReason::StopString => "stop",
             FinishReason::MaxNewTokens | FinishReason::ContextLength => "length",
         }
     }

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use speculators_kernels::{Accepted, Sampling, VerifyTree, causal_bits, cpu};
+use speculators_kernels::{Accepted, VerifyTree, causal_bits, cpu};
 
+use super::choosing::{Choosing, Occurrences};
 use super::limits::Limits;
 use super::record::FinishReason;
 use crate::Result;
@@ -16,13 +17,15 @@ const PROMPT_ROWS: usize = 256;
 pub(crate) struct Sequence<'a> {
     verifier: &'a Verifier,
     auxiliary: &'a [usize],
-    sampling: Sampling,
+    choosing: Choosing,
     tokens: Vec<u32>,
+    occurrences: Occurrences,
     prompt_length: usize,
     cache: Cache,
     pass: VerifierPass,
     logits: Vec<f32>,
     targets: Vec<u32>,
+    distributions: Vec<f32>,
     choices: Vec<Choice>,
 }
 
@@ -31,19 +34,21 @@ impl<'a> Sequence<'a> {
     pub(crate) fn new(
         verifier: &'a Verifier,
         auxiliary: &'a [usize],
-        sampling: Sampling,
+        choosing: Choosing,
         room: usize,
     ) -> Result<Sequence<'a>> {
         Ok(Sequence {
             verifier,
             auxiliary,
-            sampling,
+            choosing,
             tokens: Vec::with_capacity(room),
+            occurrences: Occurrences::default(),
             prompt_length: 0,
             cache: verifier.cache(room)?,
             pass: VerifierPass::default(),
             logits: Vec::new(),
             targets: Vec::new(),
+            distributions: Vec::new(),
             choices: Vec::new(),
         })
     }
@@ -73,6 +78,11 @@ impl<'a> Sequence<'a> {
         self.pass.auxiliary()
     }
 
+    /// Tokens the verifier knows.
+    pub(crate) fn vocabulary(&self) -> usize {
+        self.verifier.config().vocab_size
+    }
+
     /// Logits of the last choices, `[rows, vocab]`.
     pub(crate) fn logits(&self) -> &[f32] {
         &self.logits
@@ -92,6 +102,7 @@ impl<'a> Sequence<'a> {
     ) -> Result<u32> {
         self.tokens.extend_from_slice(prompt);
         self.prompt_length = prompt.len();
+        self.occurrences.prompt(prompt);
         let mut start = 0;
         loop {
             let end = prompt.len().min(start + PROMPT_ROWS);
@@ -100,6 +111,7 @@ impl<'a> Sequence<'a> {
             if end == prompt.len() {
                 self.verifier
                     .logits(self.pass.hidden_row(end - start - 1), &mut self.logits)?;
+                self.penalize(&[&[]])?;
                 self.choose(&[end as u64])?;
                 let next = self.targets[0];
                 each(start..end, &self.pass, Some(next))?;
@@ -112,13 +124,57 @@ impl<'a> Sequence<'a> {
 
     /// What the verifier chooses after each node of a tree, whose root is the last token of the text.
     pub(crate) fn verify(&mut self, tree: &VerifyTree) -> Result<&[u32]> {
+        let root = self.cache.len() as u64;
+        self.visit(tree)?;
+        let following: Vec<u64> = tree
+            .depths
+            .iter()
+            .map(|at| root + u64::from(*at) + 1)
+            .collect();
+        self.choose(&following)?;
+        Ok(&self.targets)
+    }
+
+    /// What the verifier would draw from after each node of a tree, `[nodes, vocab]`.
+    pub(crate) fn distributions(&mut self, tree: &VerifyTree) -> Result<&[f32]> {
+        self.visit(tree)?;
+        self.choices.clear();
+        self.distributions.resize(self.logits.len(), 0.0);
+        cpu::probabilities(
+            &self.logits,
+            self.verifier.config().vocab_size,
+            &self.choosing.sampling,
+            &mut self.distributions,
+        )?;
+        Ok(&self.distributions)
+    }
+
+    /// A pass over a tree, and the logits at its nodes with what is taken off them there.
+    fn visit(&mut self, tree: &VerifyTree) -> Result<()> {
         let root = self.cache.len() as u32;
         let positions: Vec<u32> = tree.depths.iter().map(|depth| root + depth).collect();
         self.run(&tree.tokens, &positions, &tree.bits)?;
         self.verifier.logits(self.pass.hidden(), &mut self.logits)?;
-        let following: Vec<u64> = positions.iter().map(|at| u64::from(*at) + 1).collect();
-        self.choose(&following)?;
-        Ok(&self.targets)
+        let mut paths: Vec<Vec<u32>> = vec![Vec::new(); tree.tokens.len()];
+        for node in 1..tree.tokens.len() {
+            if let Ok(parent) = usize::try_from(tree.parents[node]) {
+                paths[node] = paths[parent].clone();
+                paths[node].push(tree.tokens[node]);
+            }
+        }
+        let paths: Vec<&[u32]> = paths.iter().map(Vec::as_slice).collect();
+        self.penalize(&paths)
+    }
+
+    /// Takes penalties off the logits; of each row, `paths` are the draft tokens that lead to it.
+    fn penalize(&mut self, paths: &[&[u32]]) -> Result<()> {
+        let penalties = &self.choosing.penalties;
+        if !penalties.is_none() {
+            let seen = self.occurrences.list();
+            let width = self.verifier.config().vocab_size;
+            cpu::penalize(&mut self.logits, width, penalties, &seen, paths)?;
+        }
+        Ok(())
     }
 
     /// Keeps of the last pass, that over `tree`, the root and the accepted nodes, in the cache as in the auxiliary
@@ -127,7 +183,7 @@ impl<'a> Sequence<'a> {
         &mut self,
         tree: &VerifyTree,
         accepted: &Accepted,
-        limits: &Limits,
+        limits: &Limits<'_>,
     ) -> Result<(usize, Option<FinishReason>)> {
         let rows: Vec<usize> = std::iter::once(0)
             .chain(accepted.path.iter().copied())
@@ -136,24 +192,25 @@ impl<'a> Sequence<'a> {
             .compact(self.cache.len() - tree.tokens.len(), &rows)?;
         self.pass.keep_rows(&rows);
         let drafted = accepted.path.iter().map(|node| tree.tokens[*node]);
-        Ok(self.push(drafted.chain([accepted.bonus]), limits))
+        self.push(drafted.chain([accepted.bonus]), limits)
     }
 
     /// Appends tokens up to the one that ends the text. Returns how many were appended.
     pub(crate) fn push(
         &mut self,
         tokens: impl IntoIterator<Item = u32>,
-        limits: &Limits,
-    ) -> (usize, Option<FinishReason>) {
+        limits: &Limits<'_>,
+    ) -> Result<(usize, Option<FinishReason>)> {
         let before = self.len();
         for token in tokens {
             self.tokens.push(token);
-            let finish = limits.finish(token, self.output().len(), self.len());
+            self.occurrences.output(token);
+            let finish = limits.finish(self.output(), self.len())?;
             if finish.is_some() {
-                return (self.len() - before, finish);
+                return Ok((self.len() - before, finish));
             }
         }
-        (self.len() - before, None)
+        Ok((self.len() - before, None))
     }
 
     /// A pass behind the cache.
@@ -172,7 +229,7 @@ impl<'a> Sequence<'a> {
     fn choose(&mut self, positions: &[u64]) -> Result<()> {
         let width = self.verifier.config().vocab_size;
         self.choices.clear();
-        if self.sampling.is_greedy() {
+        if self.choosing.sampling.is_greedy() {
             choose(&self.logits, width, |column| column, &mut self.choices)?;
             self.targets.clear();
             self.targets
@@ -182,7 +239,7 @@ impl<'a> Sequence<'a> {
             cpu::sample(
                 &self.logits,
                 width,
-                &self.sampling,
+                &self.choosing.sampling,
                 positions,
                 &mut self.targets,
             )?;

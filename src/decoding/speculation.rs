@@ -3,15 +3,16 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use speculators_kernels::{Accepted, VerifyTree, cpu};
+use speculators_kernels::{Accepted, Draws, Sampling, VerifyTree};
 
-use super::drafter::Drafter;
-use super::growth::chain;
+use super::drafter::{Drafter, Drawing};
 use super::limits::Limits;
+use super::observation::Observer;
 use super::plain::{lap, room, stop_if};
-use super::record::{Chooser, FinishReason, Generation, NearTie, StepRecord};
+use super::record::{Chooser, DepthRecord, FinishReason, Generation, NearTie, StepRecord};
 use super::sequence::Sequence;
 use super::strategy::{Drafting, Strategy};
+use super::verification::Verification;
 use crate::Result;
 use crate::models::{Cache, Choice, DraftHead, Verifier};
 
@@ -25,7 +26,7 @@ pub fn speculate(
     verifier: &Verifier,
     head: &DraftHead,
     prompt: &[u32],
-    limits: &Limits,
+    limits: &Limits<'_>,
     num_speculative_tokens: usize,
     cancelled: &AtomicBool,
 ) -> Result<Generation> {
@@ -52,7 +53,7 @@ pub fn speculate_with(
     verifier: &Verifier,
     head: &DraftHead,
     prompt: &[u32],
-    limits: &Limits,
+    limits: &Limits<'_>,
     strategy: &Strategy,
     cancelled: &AtomicBool,
     progress: &mut dyn FnMut(&[u32], Option<&StepRecord>),
@@ -69,7 +70,8 @@ pub fn speculate_with(
                 steps,
                 finish,
                 prefill,
-                total: start.elapsed(),
+                // Looking at what was decoded is no part of decoding.
+                total: start.elapsed().saturating_sub(speculation.observer.time),
             });
         }
         stop_if(cancelled)?;
@@ -83,8 +85,10 @@ pub fn speculate_with(
 /// A text that is being continued with speculation, step by step.
 pub struct Speculation<'a> {
     head: &'a DraftHead,
-    limits: &'a Limits,
+    limits: &'a Limits<'a>,
     drafting: &'a Drafting,
+    sampling: Sampling,
+    verification: Verification,
     sequence: Sequence<'a>,
     drafter: Drafter<'a>,
     /// Width of a row of auxiliary states.
@@ -95,6 +99,7 @@ pub struct Speculation<'a> {
     fresh: Vec<u32>,
     /// The head's choices for the last chain; nothing for a tree.
     choices: Vec<Choice>,
+    observer: Observer,
     finish: Option<FinishReason>,
 }
 
@@ -108,16 +113,16 @@ impl<'a> Speculation<'a> {
         verifier: &'a Verifier,
         head: &'a DraftHead,
         prompt: &[u32],
-        limits: &'a Limits,
+        limits: &'a Limits<'a>,
         strategy: &'a Strategy,
         cancelled: &AtomicBool,
     ) -> Result<Speculation<'a>> {
         limits.check(verifier, prompt)?;
         let drafting = &strategy.drafting;
-        drafting.check(head.description().draft_vocab_size)?;
+        strategy.check(head.description().draft_vocab_size)?;
         let room = room(prompt.len(), limits, drafting.tokens());
         let mut sequence =
-            Sequence::new(verifier, head.auxiliary_layers(), strategy.sampling, room)?;
+            Sequence::new(verifier, head.auxiliary_layers(), strategy.choosing(), room)?;
         let mut drafter = Drafter::new(head, room)?;
         let first = sequence.prefill(prompt, |positions, pass, next| {
             stop_if(cancelled)?;
@@ -127,17 +132,20 @@ impl<'a> Speculation<'a> {
             following.extend(next);
             drafter.extend(&following, pass.auxiliary())
         })?;
-        let (_, finish) = sequence.push([first], limits);
+        let (_, finish) = sequence.push([first], limits)?;
         Ok(Speculation {
             head,
             limits,
             drafting,
+            sampling: strategy.sampling,
+            verification: strategy.verification.under(&strategy.sampling),
             sequence,
             drafter,
             auxiliary_width: head.auxiliary_layers().len() * verifier.config().hidden_size,
             covered: prompt.len(),
             fresh: Vec::new(),
             choices: Vec::new(),
+            observer: Observer::new(strategy.sampling),
             finish,
         })
     }
@@ -184,17 +192,26 @@ impl<'a> Speculation<'a> {
         let begin = Instant::now();
         let mut mark = begin;
         let context_length = self.sequence.len();
-        let tree = self.draft()?;
+        self.drafter.forget();
+        // No two steps begin at the same position, so none has the noise of another.
+        let draws = Draws::new(self.sampling.seed, context_length as u64);
+        let mut drawing = Drawing::new(self.sampling, draws);
+        let tree = self.draft(&mut drawing)?;
         let draft = lap(&mut mark);
 
-        let targets = self.sequence.verify(&tree)?;
-        let accepted = cpu::accept(&tree.parents, &tree.tokens, targets)?;
+        let vocabulary = self.head.vocabulary();
+        let sequence = &mut self.sequence;
+        let accepted =
+            (self.verification).verify(sequence, &tree, &mut drawing, vocabulary, draws)?;
         let near_ties = near_ties(&self.choices, self.sequence.choices(), &accepted);
         let verify = lap(&mut mark);
 
         self.fresh.clear();
         let path = accepted.path.iter().map(|node| tree.tokens[*node]);
         self.fresh.extend(path.chain([accepted.bonus]));
+        let observed = self.observer.time;
+        let path = self.observe(&accepted)?;
+        let observed = self.observer.time - observed;
         self.covered = context_length + tree.tokens.len() - 1;
         let (emitted, finish) = self.sequence.accept(&tree, &accepted, self.limits)?;
         self.finish = finish;
@@ -208,15 +225,30 @@ impl<'a> Speculation<'a> {
             proposed_per_depth,
             accepted: accepted.path.len(),
             emitted,
+            path,
             near_ties,
             draft,
             verify,
-            other: begin.elapsed().saturating_sub(draft + verify),
+            other: begin.elapsed().saturating_sub(draft + verify + observed),
         })
     }
 
+    /// What verifier and head held of the tokens of a step, which are the fresh ones.
+    fn observe(&mut self, accepted: &Accepted) -> Result<Vec<DepthRecord>> {
+        let width = self.sequence.vocabulary();
+        let logits = self.sequence.logits();
+        let nodes = std::iter::once(0).chain(accepted.path.iter().copied());
+        let said = self.drafter.said_along(self.fresh.iter().copied());
+        self.observer.look(
+            self.fresh.iter().copied(),
+            nodes.map(|node| &logits[node * width..(node + 1) * width]),
+            &said,
+            self.head.vocabulary(),
+        )
+    }
+
     /// The draft of a step, below the last token.
-    fn draft(&mut self) -> Result<VerifyTree> {
+    fn draft(&mut self, drawing: &mut Drawing) -> Result<VerifyTree> {
         let context_length = self.sequence.len();
         let root = self.sequence.tokens()[context_length - 1];
         self.choices.clear();
@@ -232,29 +264,38 @@ impl<'a> Speculation<'a> {
                 num_speculative_tokens,
             } => {
                 let reach = reach.min(self.limits.context_length);
-                let mut drafted = self.draft_chain(*num_speculative_tokens, reach)?;
+                let mut drafted = self.draft_chain(*num_speculative_tokens, reach, drawing)?;
                 drafted.truncate(room);
-                Ok(chain(root, &drafted))
+                Ok(VerifyTree::chain(root, &drafted))
             }
-            _ if depth == 0 => Ok(chain(root, &[])),
+            _ if depth == 0 => Ok(VerifyTree::chain(root, &[])),
             Drafting::DynamicTree(tree) => {
                 self.extend()?;
                 self.drafter.grow(root, tree, depth)
             }
             Drafting::StaticTree(tree) => {
                 self.extend()?;
-                self.drafter.fill(root, tree, depth)
+                let drawing = self.verification.draws().then_some(drawing);
+                self.drafter.fill(root, tree, depth, drawing)
             }
         }
     }
 
-    fn draft_chain(&mut self, count: usize, reach: usize) -> Result<Vec<u32>> {
+    fn draft_chain(
+        &mut self,
+        count: usize,
+        reach: usize,
+        drawing: &mut Drawing,
+    ) -> Result<Vec<u32>> {
         if self.covered + count > reach {
             // Where a chain would lead beyond what the head can see, vLLM has token 0 verified in its place, and
             // counts it.
             return Ok(vec![0; count]);
         }
         self.extend()?;
+        if self.verification.draws() {
+            return self.drafter.draw(count, drawing);
+        }
         self.drafter.draft(count, &mut self.choices)?;
         Ok(self.choices.iter().map(|choice| choice.token).collect())
     }

@@ -89,6 +89,19 @@ impl StaticTree {
         }
     }
 
+    /// A path whose last rank is not the first below its parent, while the rank before it is not there.
+    pub(crate) fn gap(&self) -> Option<&[usize]> {
+        let before = |path: &[usize]| {
+            let mut before = path.to_vec();
+            let rank = before.last_mut()?;
+            *rank = rank.checked_sub(1)?;
+            Some(before)
+        };
+        let lacks =
+            |path: &&Vec<usize>| before(path).is_some_and(|before| !self.paths.contains(&before));
+        self.paths.iter().find(lacks).map(Vec::as_slice)
+    }
+
     /// Reads a JSON list of lists of child ranks.
     ///
     /// # Errors

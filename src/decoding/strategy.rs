@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use speculators_formats::{Diagnostic, codes};
-use speculators_kernels::Sampling;
+use speculators_kernels::{Penalties, Sampling};
 
+use super::choosing::Choosing;
 use super::static_tree::StaticTree;
+use super::verification::Verification;
 use crate::Result;
 
 /// The longest path that can be drafted, in a chain as in a tree.
@@ -21,18 +23,46 @@ pub struct Strategy {
     pub drafting: Drafting,
     /// How the verifier chooses, and with it plain decoding.
     pub sampling: Sampling,
+    /// What is taken off the logits of tokens that have occurred, before sampling.
+    pub penalties: Penalties,
+    /// What of a draft is kept.
+    pub verification: Verification,
 }
 
 impl Strategy {
+    /// Drafts that are verified by matching, without penalties.
+    #[must_use]
+    pub fn new(drafting: Drafting, sampling: Sampling) -> Strategy {
+        Strategy {
+            drafting,
+            sampling,
+            penalties: Penalties::none(),
+            verification: Verification::Match,
+        }
+    }
+
+    /// How the verifier chooses.
+    #[must_use]
+    pub fn choosing(&self) -> Choosing {
+        Choosing {
+            sampling: self.sampling,
+            penalties: self.penalties,
+        }
+    }
+
+    /// That it can be run with a head that drafts among `vocabulary` tokens.
+    pub(crate) fn check(&self, vocabulary: usize) -> Result<()> {
+        self.drafting.check(vocabulary)?;
+        self.verification.check(&self.drafting, &self.sampling)
+    }
+
     /// The largest logit always, and a chain of `num_speculative_tokens` for each step.
     #[must_use]
     pub fn greedy_chain(num_speculative_tokens: usize) -> Strategy {
-        Strategy {
-            drafting: Drafting::Chain {
-                num_speculative_tokens,
-            },
-            sampling: Sampling::greedy(),
-        }
+        let chain = Drafting::Chain {
+            num_speculative_tokens,
+        };
+        Strategy::new(chain, Sampling::greedy())
     }
 }
 

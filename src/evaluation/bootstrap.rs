@@ -13,7 +13,8 @@ pub type Interval = [f64; 2];
 #[derive(Clone, Debug)]
 pub(crate) struct Bootstrap {
     requests: usize,
-    draws: Vec<Vec<usize>>,
+    /// Narrow, since there are 2000 times as many as requests.
+    draws: Vec<Vec<u32>>,
 }
 
 /// How intervals were made.
@@ -73,14 +74,14 @@ impl Bootstrap {
 }
 
 /// Indices below `count`: as many as that.
-fn draw(count: usize, resample: usize) -> Vec<usize> {
+fn draw(count: usize, resample: usize) -> Vec<u32> {
     let seed = Resampling::MADE.seed;
     let key = [seed as u32, (seed >> 32) as u32];
     let blocks = 0..count.div_ceil(4) as u32;
     let words = blocks.flat_map(|block| philox4x32([block, resample as u32, 0, 0], key));
     words
         .take(count)
-        .map(|word| ((u64::from(word) * count as u64) >> 32) as usize)
+        .map(|word| ((u64::from(word) * count as u64) >> 32) as u32)
         .collect()
 }
 
@@ -122,7 +123,7 @@ mod tests {
         let drawn = draw(7, 3);
         assert_eq!(drawn.len(), 7);
         assert!(drawn.iter().all(|&index| index < 7));
-        let all: std::collections::BTreeSet<usize> =
+        let all: std::collections::BTreeSet<u32> =
             (0..50).flat_map(|resample| draw(7, resample)).collect();
         assert_eq!(all.len(), 7);
     }

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::request::RequestFigures;
+
 /// Fewer drafts than this of a kind say nothing.
 const FEWEST: usize = 50;
 /// A difference of shares that is worth a word.
@@ -91,6 +93,23 @@ pub struct Statement {
     pub seen: String,
     /// What to do about it.
     pub advice: String,
+}
+
+impl From<&[RequestFigures]> for Evidence {
+    /// Of each step of a run the path that its draft shared with the verifier, and the token after it. Empty for records
+    /// that were written without.
+    fn from(requests: &[RequestFigures]) -> Evidence {
+        let mut evidence = Evidence::default();
+        for step in requests.iter().flat_map(|request| &request.steps) {
+            let told = step.path.iter().enumerate().map(|(index, depth)| Told {
+                accepted: index < step.accepted,
+                known: depth.rank.is_some(),
+                top_q: depth.top_q,
+            });
+            evidence.add(step.context_length, told);
+        }
+        evidence
+    }
 }
 
 impl Evidence {
@@ -356,6 +375,32 @@ mod tests {
         wrong.lost = Some((0.4, 2.1));
         assert_eq!(causes(&wrong), [Cause::WrongFeatures]);
         assert!(diagnose(&wrong)[0].seen.contains("0.40"));
+    }
+
+    #[test]
+    fn steps_of_a_run_are_evidence() {
+        let depth = |rank| crate::decoding::DepthRecord {
+            rank,
+            p: 0.9,
+            q: 0.4,
+            top_q: 0.5,
+            overlap: 0.4,
+        };
+        let step = crate::evaluation::StepFigures {
+            context_length: 12,
+            accepted: 1,
+            path: vec![depth(Some(0)), depth(None)],
+            ..Default::default()
+        };
+        let request = RequestFigures {
+            steps: vec![step],
+            ..RequestFigures::default()
+        };
+        let evidence = Evidence::from(&[request][..]);
+        assert_eq!(evidence.firsts, [(12, true)]);
+        let second = evidence.depths[1];
+        assert_eq!((second.reached, second.accepted, second.unknown), (1, 0, 1));
+        assert_eq!(second.expected, 0.5);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use speculators_formats::{Diagnostic, codes};
+use strsim::levenshtein;
 
 use crate::Result;
 use crate::evaluation::{Better, Metric, MetricValue};
@@ -53,8 +54,9 @@ impl Gate {
     /// Looks for names that runs with so many draft tokens in a row have no metric for, before anything runs.
     ///
     /// # Errors
-    /// A diagnostic for each such name, and for each metric where less is better.
-    pub fn check(gates: &[Gate], positions: usize) -> Result<()> {
+    /// A diagnostic for each such name, for each metric where less is better, and for each one made of times where
+    /// `concurrency` requests at a time leave none to measure.
+    pub fn check(gates: &[Gate], positions: usize, concurrency: usize) -> Result<()> {
         let metrics = Metric::all(positions);
         let mut found = Vec::new();
         for Gate { metric: name, .. } in gates {
@@ -67,6 +69,14 @@ impl Gate {
                     )
                     .note(format!("it is {}", metric.definition))
                     .help("guard `tokens_per_second` or `speedup` instead"),
+                ),
+                Some(metric) if metric.timed && concurrency != 1 => found.push(
+                    Diagnostic::error(
+                        codes::USAGE,
+                        format!("`{name}` is not measured with {concurrency} requests in flight"),
+                    )
+                    .note("requests that run at the same time wait for each other")
+                    .help("leave out `--concurrency`, or the gate"),
                 ),
                 Some(_) => {}
             }
@@ -110,7 +120,7 @@ fn unknown(name: &str, metrics: &[Metric], positions: usize) -> Diagnostic {
     }
     let nearest = metrics
         .iter()
-        .min_by_key(|metric| distance(name, &metric.name));
+        .min_by_key(|metric| levenshtein(name, &metric.name));
     match nearest {
         Some(nearest) => diagnostic
             .note(format!("the nearest name is `{}`", nearest.name))
@@ -119,28 +129,12 @@ fn unknown(name: &str, metrics: &[Metric], positions: usize) -> Diagnostic {
     }
 }
 
-/// How many letters to insert, leave out or replace to make one name of the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (index, letter) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = index + 1;
-        for column in 0..other.len() {
-            let replaced = diagonal + usize::from(letter != other[column]);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn trouble(gate: &str) -> Diagnostic {
-        match Gate::check(&[Gate::parse(gate).unwrap()], 3) {
+        match Gate::check(&[Gate::parse(gate).unwrap()], 3, 1) {
             Err(crate::Error::Diagnostics(mut found)) => found.remove(0),
             other => panic!("{gate}: {other:?}"),
         }
@@ -176,7 +170,7 @@ mod tests {
         );
         let known = ["mean_length=2.5", "per_position.2=0.1", "conditional.0=1"];
         let known = known.map(|gate| Gate::parse(gate).unwrap());
-        assert!(Gate::check(&known, 3).is_ok());
+        assert!(Gate::check(&known, 3, 1).is_ok());
     }
 
     #[test]
@@ -190,13 +184,6 @@ mod tests {
         assert_eq!((failure.value, failure.short_by), (None, None));
         for broken in ["mean_length", "mean_length=much", "mean_length=NaN"] {
             assert!(Gate::parse(broken).is_err(), "{broken}");
-        }
-    }
-
-    #[test]
-    fn the_distance_counts_single_letters() {
-        for (one, other, count) in [("", "abc", 3), ("tau", "tau", 0), ("kitten", "sitting", 3)] {
-            assert_eq!(distance(one, other), count);
         }
     }
 }

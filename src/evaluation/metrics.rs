@@ -35,6 +35,8 @@ pub struct Metric {
     pub better: Better,
     /// One of the few that a short table shows.
     pub short: bool,
+    /// Made of times, which say nothing where requests have waited for each other.
+    pub timed: bool,
     pub(crate) rule: Rule,
 }
 
@@ -67,9 +69,17 @@ impl Metric {
         for position in 0..positions {
             metrics.extend(by_position(position));
         }
-        metrics.extend(throughput());
-        metrics.extend(percentiles());
+        let timed = throughput().into_iter().chain(percentiles());
+        metrics.extend(timed.map(|metric| Metric {
+            timed: true,
+            ..metric
+        }));
         metrics
+    }
+
+    /// The metric without a value, where nothing can be said.
+    pub(crate) fn unknown(&self) -> MetricValue {
+        self.with(None, None)
     }
 
     /// The value and its interval; `tallies` are those of the requests.
@@ -79,13 +89,16 @@ impl Metric {
         tallies: &[Tally],
         bootstrap: &Bootstrap,
     ) -> MetricValue {
+        let parts = self.rule.parts(tallies);
+        let interval = parts.and_then(|parts| bootstrap.interval(&parts));
+        self.with(self.rule.value(requests, tallies), interval)
+    }
+
+    fn with(&self, value: Option<f64>, interval: Option<Interval>) -> MetricValue {
         MetricValue {
             name: self.name.clone(),
-            value: self.rule.value(requests, tallies),
-            interval: self
-                .rule
-                .parts(tallies)
-                .and_then(|parts| bootstrap.interval(&parts)),
+            value,
+            interval,
             definition: self.definition.clone(),
             whose: self.whose,
             better: self.better,
@@ -106,6 +119,7 @@ fn metric(
         whose,
         better: Better::Higher,
         short: false,
+        timed: false,
         rule,
     }
 }

@@ -22,7 +22,7 @@ pub struct Paired {
     pub only_there: usize,
     /// Paired requests whose prompts have another number of tokens there: not the same prompts.
     pub other_prompts: Vec<String>,
-    /// Each metric that both have.
+    /// Each metric that both have; those made of times only where both ran one request at a time.
     pub differences: Vec<PairedDifference>,
 }
 
@@ -58,6 +58,7 @@ impl Paired {
     #[must_use]
     pub fn make(setting: &Setting, requests: &[RequestFigures], there: &Records) -> Paired {
         let positions = setting.positions().min(there.setting.positions());
+        let times_tell = setting.is_single_stream() && there.setting.is_single_stream();
         let mut waiting: BTreeMap<&str, Vec<&RequestFigures>> = BTreeMap::new();
         for request in there.requests.iter().rev() {
             waiting.entry(&request.id).or_default().push(request);
@@ -82,6 +83,7 @@ impl Paired {
             other_prompts,
             differences: Metric::all(positions)
                 .iter()
+                .filter(|metric| !metric.timed || times_tell)
                 .filter_map(|metric| difference(metric, &ours, &theirs, &bootstrap))
                 .collect(),
         }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use speculators_formats::{Diagnostic, Place, codes};
 
 use crate::Result;
+use crate::evaluation::table::{is_table, read_table};
 use crate::evaluation::{Event, RequestFigures, Setting, StepFigures};
 
 /// Name and version of the form of the lines.
@@ -17,7 +18,7 @@ pub const RECORDS_SCHEMA: &str = "speculators.records/1";
 /// One line. `record` says which.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
-enum Line {
+pub(super) enum Line {
     /// The first: what is run.
     Run { schema: String, setting: Setting },
     /// One verification step.
@@ -52,6 +53,18 @@ impl<W: Write> RecordsWriter<W> {
         Ok(writer)
     }
 
+    /// Goes on with a file that has that line already.
+    #[must_use]
+    pub fn go_on(output: W) -> RecordsWriter<W> {
+        RecordsWriter { output }
+    }
+
+    /// Where the lines go.
+    #[must_use]
+    pub fn into_output(self) -> W {
+        self.output
+    }
+
     /// Writes what came of a step or of a request.
     ///
     /// # Errors
@@ -73,6 +86,14 @@ impl<W: Write> RecordsWriter<W> {
         })
     }
 
+    /// Writes all lines of a request.
+    ///
+    /// # Errors
+    /// As the output has them.
+    pub fn request(&mut self, request: &RequestFigures) -> io::Result<()> {
+        lines(request).try_for_each(|line| self.line(&line))
+    }
+
     fn line(&mut self, line: &Line) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
@@ -81,12 +102,24 @@ impl<W: Write> RecordsWriter<W> {
     }
 }
 
+/// The lines of a request: its steps, then the request.
+pub(super) fn lines(request: &RequestFigures) -> impl Iterator<Item = Line> {
+    let steps = request.steps.iter().enumerate();
+    let steps = steps.map(|(step, figures)| Line::Step {
+        id: request.id.clone(),
+        category: request.category.clone(),
+        step,
+        figures: figures.clone(),
+    });
+    steps.chain(std::iter::once_with(|| Line::Request(request.clone())))
+}
+
 /// A records file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Records {
     /// What was run.
     pub setting: Setting,
-    /// The complete requests, in the order in which they were completed.
+    /// The complete requests, in the order of their prompts in the prompts file.
     pub requests: Vec<RequestFigures>,
     /// Requests of which there are steps but no end: the run was stopped in them. They count nowhere.
     pub unfinished: Vec<String>,
@@ -94,30 +127,31 @@ pub struct Records {
     pub torn: bool,
 }
 
-/// Reads a records file.
+/// Reads a records file, JSON lines or a Parquet table.
 ///
 /// # Errors
 /// A diagnostic for a file that cannot be read, and for each line that is no record, except a last one that was cut
 /// off while it was written.
 pub fn read_records(path: &Path) -> Result<Records> {
-    let bytes = fs_err::read(path).map_err(|error| {
+    let unreadable = |error: io::Error| {
         Diagnostic::error(codes::FILE_MISSING, "the records file cannot be read")
             .at(Place::file(path))
             .note(error.to_string())
-    })?;
+    };
+    if is_table(path).map_err(unreadable)? {
+        return read_table(path);
+    }
+    let bytes = fs_err::read(path).map_err(unreadable)?;
     // The last line may have been cut off in the middle of a letter.
     parse_records(path, &String::from_utf8_lossy(&bytes))
 }
 
 fn parse_records(path: &Path, text: &str) -> Result<Records> {
     let mut found = Vec::new();
-    let mut begun = None;
-    let mut requests = Vec::new();
-    let mut torn = false;
-    let mut steps: BTreeMap<String, Vec<StepFigures>> = BTreeMap::new();
+    let mut reading = Reading::default();
     for (index, line) in text.split_inclusive('\n').enumerate() {
         let trouble = |title: &str, column: usize| {
-            Diagnostic::error(codes::PROMPT_MALFORMED, title).at(Place::text(
+            Diagnostic::error(codes::RECORDS_MALFORMED, title).at(Place::text(
                 path,
                 index + 1,
                 column,
@@ -125,44 +159,73 @@ fn parse_records(path: &Path, text: &str) -> Result<Records> {
         };
         match serde_json::from_str(line) {
             _ if line.trim().is_empty() => {}
-            Ok(Line::Run { schema, setting }) => {
-                if schema != RECORDS_SCHEMA {
-                    let problem = trouble("the records are of another form", 1);
-                    found.push(problem.note(format!(
-                        "`schema` is `{schema}`, this program reads `{RECORDS_SCHEMA}`"
-                    )));
+            Ok(line) => {
+                if let Err(note) = reading.take(line) {
+                    found.push(trouble("the records are of another form", 1).note(note));
                 }
-                begun = Some(setting);
-            }
-            Ok(Line::Step { id, figures, .. }) => steps.entry(id).or_default().push(figures),
-            Ok(Line::Request(mut request)) => {
-                request.steps = steps.remove(&request.id).unwrap_or_default();
-                requests.push(request);
             }
             // A file of something else is not worth a finding per line.
-            Err(_) if begun.is_none() => break,
-            Err(_) if !line.ends_with('\n') => torn = true,
+            Err(_) if reading.setting.is_none() => break,
+            Err(_) if !line.ends_with('\n') => reading.torn = true,
             Err(error) => found.push(
                 trouble("the line is no record of a run", error.column().max(1))
-                    .note(error.to_string()),
+                    .note(error.to_string())
+                    .note(format!("this program reads `{RECORDS_SCHEMA}`")),
             ),
         }
     }
-    match begun {
-        Some(setting) if found.is_empty() => Ok(Records {
-            setting,
-            requests,
-            unfinished: steps.into_keys().collect(),
-            torn,
-        }),
-        None if found.is_empty() => Err(Diagnostic::error(
-            codes::PROMPT_MALFORMED,
-            "the file holds no records",
-        )
-        .at(Place::file(path))
-        .note("no line has `\"record\": \"run\"`, which `eval --records` writes first")
-        .into()),
-        _ => Err(found.into()),
+    if !found.is_empty() {
+        return Err(found.into());
+    }
+    reading.finish().ok_or_else(|| {
+        Diagnostic::error(codes::RECORDS_MALFORMED, "the file holds no records")
+            .at(Place::file(path))
+            .note("no line has `\"record\": \"run\"`, which `eval --records` writes first")
+            .into()
+    })
+}
+
+/// Puts records together out of their lines.
+#[derive(Default)]
+pub(super) struct Reading {
+    setting: Option<Setting>,
+    requests: Vec<RequestFigures>,
+    steps: BTreeMap<String, Vec<StepFigures>>,
+    torn: bool,
+}
+
+impl Reading {
+    /// Takes the next line in; the error says of what other form the records are.
+    pub(super) fn take(&mut self, line: Line) -> std::result::Result<(), String> {
+        match line {
+            Line::Run { schema, setting } => {
+                self.setting = Some(setting);
+                if schema != RECORDS_SCHEMA {
+                    return Err(format!(
+                        "`schema` is `{schema}`, this program reads `{RECORDS_SCHEMA}`"
+                    ));
+                }
+            }
+            Line::Step { id, figures, .. } => self.steps.entry(id).or_default().push(figures),
+            Line::Request(mut request) => {
+                request.steps = self.steps.remove(&request.id).unwrap_or_default();
+                request.steps.shrink_to_fit();
+                self.requests.push(request);
+            }
+        }
+        Ok(())
+    }
+
+    /// The whole; none where nothing says what was run.
+    pub(super) fn finish(mut self) -> Option<Records> {
+        // Stable, so that the order of completion stays where a file does not know better.
+        self.requests.sort_by_key(|request| request.place);
+        Some(Records {
+            setting: self.setting?,
+            requests: self.requests,
+            unfinished: self.steps.into_keys().collect(),
+            torn: self.torn,
+        })
     }
 }
 
@@ -254,7 +317,7 @@ mod tests {
         let line: serde_json::Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
         let expected = serde_json::json!({
             "record": "step", "id": "a", "category": "code", "step": 0, "context_length": 40,
-            "proposed": [1, 1, 1], "accepted": 2, "emitted": 3,
+            "proposed": [1, 1, 1], "accepted": 2, "emitted": 3, "path": [],
             "draft_us": 1234.567, "verify_us": 0.001, "other_us": 0.0,
         });
         assert_eq!(line, expected);

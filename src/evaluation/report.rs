@@ -1,6 +1,6 @@
 //! The evaluation report: every number is a fold over the records of steps, and says by its name whose definition it follows.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -108,8 +108,8 @@ pub struct Report {
     pub counts: Counts,
     /// Pooled acceptance.
     pub acceptance: Acceptance,
-    /// Times.
-    pub latency: Latency,
+    /// Times of single streams; null where several requests were in flight, since they have waited for each other.
+    pub latency: Option<Latency>,
     /// The check against plain decoding.
     pub lossless: Lossless,
     /// The same by category, where prompts name any.
@@ -141,23 +141,27 @@ impl Report {
     ) -> Report {
         let positions = setting.positions();
         let counts = Counts::fold(requests, positions);
-        let mut by_category: BTreeMap<&str, Vec<RequestFigures>> = BTreeMap::new();
-        for request in requests {
-            if let Some(category) = &request.category {
-                let requests = by_category.entry(category).or_default();
-                requests.push(request.clone());
-            }
-        }
-        let categories = by_category
+        let single_stream = setting.is_single_stream();
+        let categories: BTreeSet<&String> = requests
+            .iter()
+            .filter_map(|request| request.category.as_ref())
+            .collect();
+        // One after another, so that there is never more than one category twice in memory.
+        let categories = categories
             .into_iter()
-            .map(|(category, requests)| CategoryReport::fold(category, &requests, positions))
+            .map(|category| {
+                let of_it = requests.iter();
+                let of_it = of_it.filter(|request| request.category.as_ref() == Some(category));
+                let of_it: Vec<RequestFigures> = of_it.cloned().collect();
+                CategoryReport::fold(category, &of_it, &setting)
+            })
             .collect();
         Report {
             schema: "speculators.eval/1",
             acceptance: counts.acceptance(),
-            latency: Latency::fold(requests, &counts),
+            latency: single_stream.then(|| Latency::fold(requests, &counts)),
             lossless: Lossless::fold(requests),
-            metrics: measure(requests, positions),
+            metrics: measure(requests, &setting),
             resampling: Resampling::MADE,
             context_lengths: ContextReport::fold(requests, positions),
             against: None,
@@ -177,7 +181,8 @@ impl Report {
 }
 
 /// Every metric over these requests.
-fn measure(requests: &[RequestFigures], positions: usize) -> Vec<MetricValue> {
+fn measure(requests: &[RequestFigures], setting: &Setting) -> Vec<MetricValue> {
+    let positions = setting.positions();
     let tallies: Vec<Tally> = requests
         .iter()
         .map(|request| Tally::of(request, positions))
@@ -185,14 +190,17 @@ fn measure(requests: &[RequestFigures], positions: usize) -> Vec<MetricValue> {
     let bootstrap = Bootstrap::new(requests.len());
     Metric::all(positions)
         .iter()
-        .map(|metric| metric.value(requests, &tallies, &bootstrap))
+        .map(|metric| match metric.timed && !setting.is_single_stream() {
+            true => metric.unknown(),
+            false => metric.value(requests, &tallies, &bootstrap),
+        })
         .collect()
 }
 
 impl CategoryReport {
-    fn fold(category: &str, requests: &[RequestFigures], positions: usize) -> CategoryReport {
-        let counts = Counts::fold(requests, positions);
-        let measured = measure(requests, positions);
+    fn fold(category: &str, requests: &[RequestFigures], setting: &Setting) -> CategoryReport {
+        let counts = Counts::fold(requests, setting.positions());
+        let measured = measure(requests, setting);
         let mean_length = measured.iter().find(|metric| metric.name == "mean_length");
         CategoryReport {
             category: category.to_owned(),
@@ -208,7 +216,9 @@ impl CategoryReport {
 }
 
 impl Counts {
-    fn fold(requests: &[RequestFigures], positions: usize) -> Counts {
+    /// Adds up the steps of requests; `positions` are the most draft tokens that a step can accept.
+    #[must_use]
+    pub fn fold(requests: &[RequestFigures], positions: usize) -> Counts {
         let mut counts = Counts {
             drafted_per_position: vec![0; positions],
             accepted_per_position: vec![0; positions],
@@ -234,7 +244,9 @@ impl Counts {
         counts
     }
 
-    fn acceptance(&self) -> Acceptance {
+    /// The shares that these counts make.
+    #[must_use]
+    pub fn acceptance(&self) -> Acceptance {
         let per_position: Vec<f64> = self
             .accepted_per_position
             .iter()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decoding::StepRecord;
+use crate::decoding::{DepthRecord, StepRecord};
 use crate::evaluation::Outcome;
 
 /// One verification step, in figures.
@@ -19,6 +19,10 @@ pub struct StepFigures {
     pub accepted: usize,
     /// Tokens added to the output, after cutting.
     pub emitted: usize,
+    /// What verifier and head held of the tokens that came out at depth 1, 2, …: as far as the draft was accepted and
+    /// one further, within what was drafted. Empty in files from before this was recorded.
+    #[serde(default)]
+    pub path: Vec<DepthRecord>,
     /// Time of the head.
     #[serde(rename = "draft_us", with = "microseconds")]
     pub draft: Duration,
@@ -33,6 +37,9 @@ pub struct StepFigures {
 /// One request, in figures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RequestFigures {
+    /// Which prompt of the file, and which of its turns, both from 0: the order of reports.
+    #[serde(default)]
+    pub place: [usize; 2],
     /// Request id.
     pub id: String,
     /// Category of the prompt.
@@ -80,6 +87,7 @@ impl From<&StepRecord> for StepFigures {
                 .collect(),
             accepted: step.accepted,
             emitted: step.emitted,
+            path: step.path.clone(),
             draft: step.draft,
             verify: step.verify,
             other: step.other,
@@ -90,6 +98,7 @@ impl From<&StepRecord> for StepFigures {
 impl From<&Outcome> for RequestFigures {
     fn from(outcome: &Outcome) -> RequestFigures {
         RequestFigures {
+            place: outcome.place,
             id: outcome.id.clone(),
             category: outcome.category.clone(),
             prompt_tokens: outcome.prompt_token_ids.len(),

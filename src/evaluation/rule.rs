@@ -73,11 +73,11 @@ impl Parts {
     }
 
     /// The value over requests drawn by their indices, any of them repeatedly.
-    pub(crate) fn value_of(&self, drawn: &[usize]) -> Option<f64> {
+    pub(crate) fn value_of(&self, drawn: &[u32]) -> Option<f64> {
         let (mut above, mut below) = (0.0, 0.0);
         for &index in drawn {
-            above += self.above[index];
-            below += self.below[index];
+            above += self.above[index as usize];
+            below += self.below[index as usize];
         }
         self.ratio(above, below)
     }

@@ -4,14 +4,15 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-use serde_json::Map;
 use speculators_formats::{Diagnostic, Place, codes};
 use speculators_kernels::philox4x32;
 
 use crate::decoding::{Generation, Limits, StepRecord, Strategy, generate_with, speculate_with};
+use crate::evaluation::in_flight::run_in_flight;
+use crate::evaluation::turns::{Turns, check_ids, request_id};
+use crate::evaluation::{Event, Outcome};
 use crate::models::{DraftHead, Verifier};
-use crate::text::{Message, Prompt, PromptBody, TextModel};
+use crate::text::{Prompt, PromptBody, TextModel};
 use crate::{Error, Result};
 
 /// Tokens decoded before anything is timed, so that page faults and thread start-up fall on nobody.
@@ -24,80 +25,8 @@ pub struct Options {
     pub strategy: Strategy,
     /// Output limit per request, in tokens.
     pub max_new_tokens: usize,
-}
-
-/// What came of one request.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// The prompt's id; later turns of a `turns` prompt are `id/2`, `id/3`, ….
-    pub id: String,
-    /// The prompt's category.
-    pub category: Option<String>,
-    /// Prompt, in tokens.
-    pub prompt_token_ids: Vec<u32>,
-    /// Output, in tokens.
-    pub output_token_ids: Vec<u32>,
-    /// Output as text, where the verifier has a tokenizer.
-    pub text: Option<String>,
-    /// One record per verification step.
-    pub steps: Vec<StepRecord>,
-    /// Time of the prompt pass.
-    pub prefill: Duration,
-    /// Time of all later steps with speculation.
-    pub decode: Duration,
-    /// Time of the prompt pass with plain decoding.
-    pub plain_prefill: Duration,
-    /// Time of all later tokens with plain decoding.
-    pub plain_decode: Duration,
-    /// Both gave the same tokens.
-    pub lossless: bool,
-}
-
-/// What a run tells as it goes.
-#[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
-    /// A verification step of the request under way.
-    Step {
-        /// Request id.
-        id: &'a str,
-        /// The prompt's category.
-        category: Option<&'a str>,
-        /// Counted from 0 in each request.
-        index: usize,
-        /// What came of it.
-        step: &'a StepRecord,
-    },
-    /// A request is complete.
-    Finished(&'a Outcome),
-}
-
-/// One line of `--outputs`.
-#[derive(Clone, Debug, Serialize)]
-pub struct OutputRecord<'a> {
-    /// Request id.
-    pub id: &'a str,
-    /// Prompt, in tokens.
-    pub prompt_token_ids: &'a [u32],
-    /// Output, in tokens.
-    pub output_token_ids: &'a [u32],
-    /// Output as text; null where the verifier has no tokenizer.
-    pub text: Option<&'a str>,
-    /// Draft tokens accepted, step by step.
-    pub accepted_per_step: Vec<usize>,
-}
-
-impl Outcome {
-    /// The line that `--outputs` writes.
-    #[must_use]
-    pub fn record(&self) -> OutputRecord<'_> {
-        OutputRecord {
-            id: &self.id,
-            prompt_token_ids: &self.prompt_token_ids,
-            output_token_ids: &self.output_token_ids,
-            text: self.text.as_deref(),
-            accepted_per_step: self.steps.iter().map(|step| step.accepted).collect(),
-        }
-    }
+    /// Prompts that are decoded at the same time. Times are those of a single stream only if it is 1.
+    pub concurrency: usize,
 }
 
 /// A verifier, a head and the text model between them and the prompts.
@@ -113,50 +42,72 @@ pub struct Evaluation<'a> {
 }
 
 impl Evaluation<'_> {
-    /// Runs all prompts; `watch` hears of each step and each finished request, and its time is not counted; `cancelled`
-    /// stops the run.
+    /// Runs the prompts that `order` names by their indices, each with the noise of its index, so that neither the
+    /// order nor which others are run changes what comes of it. `watch` hears of each step and of each finished
+    /// request; its time is not counted. Steps of a request come in their order before its end and turns of a prompt
+    /// one after another, while with several prompts at a time those of one come between those of another.
+    /// `cancelled` stops the run.
     ///
     /// # Errors
-    /// Diagnostics for prompts that cannot be encoded or leave no room to generate, all of them before anything runs;
-    /// those of `watch`; [`Error::Interrupted`].
+    /// Diagnostics for prompts that cannot be encoded or leave no room to generate, all of them before anything runs,
+    /// and for ids that name two requests where several are run at a time; those of `watch`; [`Error::Interrupted`].
     pub fn run(
         &self,
         prompts: &[Prompt],
+        order: &[usize],
         options: &Options,
         cancelled: &AtomicBool,
         watch: &mut dyn FnMut(Event<'_>) -> Result<()>,
-    ) -> Result<Vec<Outcome>> {
-        self.check(prompts)?;
-        let limits = Limits::new(self.verifier, options.max_new_tokens);
-        if let Some(first) = prompts.first() {
+    ) -> Result<()> {
+        self.check(prompts, order)?;
+        if options.concurrency > 1 {
+            check_ids(prompts, order)?;
+        }
+        if let Some(&first) = order.first() {
             let warm_up = Limits::new(self.verifier, options.max_new_tokens.min(WARM_UP_TOKENS));
-            let tokens = self.encode(first, &mut Turns::default())?;
+            let tokens = self.first_turn(&prompts[first])?;
             let silent = &mut |_: &[u32], _: Option<&StepRecord>| {};
             self.decode(&tokens, &warm_up, &options.strategy, cancelled, silent)?;
         }
-        let mut outcomes = Vec::new();
-        for (index, prompt) in prompts.iter().enumerate() {
-            let mut turns = Turns::default();
-            while turns.next(prompt) {
-                let tokens = self.encode(prompt, &mut turns)?;
-                self.check_length(prompt, &tokens)?;
-                let mut strategy = options.strategy.clone();
-                let request = [index as u32, turns.begun as u32];
-                strategy.sampling.seed = request_seed(strategy.sampling.seed, request);
-                let id = turns.id(prompt);
-                let mut watched = Watched::new(&id, prompt.category.as_deref(), watch);
-                let (plain, mut speculative) =
-                    self.decode(&tokens, &limits, &strategy, cancelled, &mut |_, step| {
-                        watched.hear(step);
-                    })?;
-                speculative.total = speculative.total.saturating_sub(watched.finish()?);
-                let outcome = self.outcome(id, prompt, tokens, plain, speculative)?;
-                turns.answer(outcome.text.as_deref().unwrap_or_default());
-                watch(Event::Finished(&outcome))?;
-                outcomes.push(outcome);
-            }
+        let work = |index: usize, tell: &mut dyn FnMut(Event<'_>) -> Result<()>| {
+            self.converse(index, &prompts[index], options, cancelled, tell)
+        };
+        match options.concurrency {
+            0 | 1 => order.iter().try_for_each(|&index| work(index, watch)),
+            count => run_in_flight(order, count, watch, work),
         }
-        Ok(outcomes)
+    }
+
+    /// Runs all turns of a prompt.
+    fn converse(
+        &self,
+        index: usize,
+        prompt: &Prompt,
+        options: &Options,
+        cancelled: &AtomicBool,
+        watch: &mut dyn FnMut(Event<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let limits = Limits::new(self.verifier, options.max_new_tokens);
+        let mut turns = Turns::default();
+        while turns.next(prompt) {
+            let tokens = self.encode(prompt, &turns)?;
+            self.check_length(prompt, &tokens)?;
+            let mut strategy = options.strategy.clone();
+            let request = [index as u32, turns.begun as u32];
+            strategy.sampling.seed = request_seed(strategy.sampling.seed, request);
+            let id = request_id(prompt, turns.begun - 1);
+            let mut watched = Watched::new(&id, prompt.category.as_deref(), watch);
+            let (plain, mut speculative) =
+                self.decode(&tokens, &limits, &strategy, cancelled, &mut |_, step| {
+                    watched.hear(step);
+                })?;
+            speculative.total = speculative.total.saturating_sub(watched.finish()?);
+            let place = [index, turns.begun - 1];
+            let outcome = self.outcome(place, prompt, tokens, plain, speculative)?;
+            turns.answer(outcome.text.as_deref().unwrap_or_default());
+            watch(Event::Finished(&outcome))?;
+        }
+        Ok(())
     }
 
     /// Decodes a prompt plainly, and with speculation, of which `progress` hears.
@@ -184,13 +135,11 @@ impl Evaluation<'_> {
     }
 
     /// Encodes every first turn, so that all unusable prompts are reported at once.
-    fn check(&self, prompts: &[Prompt]) -> Result<()> {
+    fn check(&self, prompts: &[Prompt], order: &[usize]) -> Result<()> {
         let mut found = Vec::new();
-        for prompt in prompts {
-            let mut turns = Turns::default();
-            turns.next(prompt);
+        for prompt in order.iter().map(|&index| &prompts[index]) {
             let checked = self
-                .encode(prompt, &mut turns)
+                .first_turn(prompt)
                 .and_then(|tokens| self.check_length(prompt, &tokens));
             match checked {
                 Err(Error::Diagnostics(problems)) => found.extend(problems),
@@ -239,7 +188,14 @@ impl Evaluation<'_> {
         Ok(())
     }
 
-    fn encode(&self, prompt: &Prompt, turns: &mut Turns) -> Result<Vec<u32>> {
+    /// The tokens of a prompt; of one with several turns those of the first.
+    pub(super) fn first_turn(&self, prompt: &Prompt) -> Result<Vec<u32>> {
+        let mut turns = Turns::default();
+        turns.next(prompt);
+        self.encode(prompt, &turns)
+    }
+
+    fn encode(&self, prompt: &Prompt, turns: &Turns) -> Result<Vec<u32>> {
         match &prompt.body {
             PromptBody::Tokens(tokens) => Ok(tokens.clone()),
             PromptBody::Text(text) => self.text()?.encode_prompt(text),
@@ -266,7 +222,7 @@ impl Evaluation<'_> {
 
     fn outcome(
         &self,
-        id: String,
+        place: [usize; 2],
         prompt: &Prompt,
         prompt_token_ids: Vec<u32>,
         plain: Generation,
@@ -277,7 +233,8 @@ impl Evaluation<'_> {
             .map(|text| text.tokenizer.decode(&speculative.output_token_ids))
             .transpose()?;
         Ok(Outcome {
-            id,
+            place,
+            id: request_id(prompt, place[1]),
             category: prompt.category.clone(),
             prompt_token_ids,
             text,
@@ -343,54 +300,12 @@ impl<'a> Watched<'a> {
     }
 }
 
-/// Where a prompt stands: single prompts have one turn, `turns` prompts one after another.
-#[derive(Default)]
-struct Turns {
-    begun: usize,
-    conversation: Vec<Message>,
-}
-
-impl Turns {
-    /// Begins the next turn, if there is one.
-    fn next(&mut self, prompt: &Prompt) -> bool {
-        let total = match &prompt.body {
-            PromptBody::Turns(turns) => turns.len(),
-            _ => 1,
-        };
-        if self.begun == total {
-            return false;
-        }
-        if let PromptBody::Turns(turns) = &prompt.body {
-            self.conversation.push(message("user", &turns[self.begun]));
-        }
-        self.begun += 1;
-        true
-    }
-
-    fn answer(&mut self, text: &str) {
-        self.conversation.push(message("assistant", text));
-    }
-
-    fn id(&self, prompt: &Prompt) -> String {
-        if self.begun > 1 {
-            format!("{}/{}", prompt.id, self.begun)
-        } else {
-            prompt.id.clone()
-        }
-    }
-}
-
-/// The seed of a request. The noise at a position depends on the seed and the position alone: with one seed for all of
-/// them, requests of the same length would be drawn with the same luck.
-fn request_seed(seed: u64, [prompt, turn]: [u32; 2]) -> u64 {
+/// The seed of a request, by the place of its prompt, counted from 0, and the turn, counted from 1. The noise at a
+/// position depends on the seed and the position alone: with one seed for all of them, requests of the same length would
+/// be drawn with the same luck.
+#[must_use]
+pub fn request_seed(seed: u64, [prompt, turn]: [u32; 2]) -> u64 {
     let key = [seed as u32, (seed >> 32) as u32];
     let [low, high, ..] = philox4x32([prompt, turn, 0, 0], key);
     u64::from(high) << 32 | u64::from(low)
-}
-
-fn message(role: &str, content: &str) -> Message {
-    let mut message = Map::new();
-    message.insert("role".into(), role.into());
-    message.insert("content".into(), content.into());
-    message
 }

@@ -27,6 +27,17 @@ pub struct Setting {
     pub instruction_set: String,
     /// Worker threads.
     pub threads: usize,
+    /// Requests in flight at a time. Only where it is 1 do times hold for a single stream.
+    #[serde(default = "one_at_a_time")]
+    pub concurrency: usize,
+    /// What the order of the prompts was drawn by; none where it is that of their file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shuffle_seed: Option<u64>,
+}
+
+/// As it was before it could be chosen.
+fn one_at_a_time() -> usize {
+    1
 }
 
 impl Setting {
@@ -34,6 +45,12 @@ impl Setting {
     #[must_use]
     pub fn positions(&self) -> usize {
         self.drafting.depth()
+    }
+
+    /// Whether times are those of a single stream, and say something of latency.
+    #[must_use]
+    pub fn is_single_stream(&self) -> bool {
+        self.concurrency == 1
     }
 
     /// Of a greedy run with a chain.
@@ -52,6 +69,8 @@ impl Setting {
             dtype: String::new(),
             instruction_set: String::new(),
             threads: 1,
+            concurrency: 1,
+            shuffle_seed: None,
         }
     }
 }

@@ -84,9 +84,12 @@ impl Cache {
         }
         let folder = goal.parent().unwrap_or(&self.folder);
         fs_err::create_dir_all(folder)?;
-        let scratch = tempfile::NamedTempFile::new_in(folder)?;
+        let mut builder = tempfile::Builder::new();
+        // Temporary files are private by default; what is shared must be as readable as the user's other files are.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let scratch = builder.tempfile_in(folder)?;
         fs_err::write(scratch.path(), commit)?;
-        readable(scratch.path())?;
         scratch.persist(&goal).map_err(|error| error.error)?;
         Ok(())
     }
@@ -122,22 +125,6 @@ fn symlink(relative: &Path, _blob: &Path, pointer: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn symlink(_relative: &Path, blob: &Path, pointer: &Path) -> io::Result<()> {
     fs_err::copy(blob, pointer).map(drop)
-}
-
-/// Temporary files are private; what is shared must be as readable as the user's other files are.
-#[cfg(unix)]
-pub(super) fn readable(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let probe = tempfile::Builder::new()
-        .permissions(std::fs::Permissions::from_mode(0o666))
-        .tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
-    let mode = probe.as_file().metadata()?.permissions();
-    fs_err::set_permissions(path, mode)
-}
-
-#[cfg(not(unix))]
-pub(super) fn readable(_path: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 /// Whether a revision is a full commit id.
@@ -183,5 +170,18 @@ mod tests {
         ] {
             assert_eq!(at(text), Some(cache.snapshot(commit)));
         }
+    }
+
+    #[test]
+    fn notes_are_as_readable_as_other_files() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = Cache::new(root.path(), &"owner/name".parse().unwrap());
+        cache.note("main", "commit").unwrap();
+        fs_err::write(root.path().join("other"), "").unwrap();
+        let rights = |path: &Path| fs_err::metadata(path).unwrap().permissions();
+        assert_eq!(
+            rights(&cache.reference("main")),
+            rights(&root.path().join("other"))
+        );
     }
 }

@@ -1,7 +1,13 @@
 //! The hashes by which the Hub names content.
 
+use std::io::{self, ErrorKind, Read};
+
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+use speculators_formats::digest::hexadecimal;
+
+/// Bytes taken at once.
+const BLOCK: usize = 1 << 20;
 
 /// A hash over content that arrives piece by piece.
 pub(super) enum Digester {
@@ -36,9 +42,30 @@ impl Digester {
         }
     }
 
+    /// Takes in all that a reader gives; tells how much that was, or `None` where `stopped` became true before the end.
+    pub fn read(
+        &mut self,
+        reader: &mut impl Read,
+        stopped: impl Fn() -> bool,
+    ) -> io::Result<Option<u64>> {
+        let mut buffer = vec![0; BLOCK];
+        let mut done = 0;
+        while !stopped() {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(Some(done)),
+                Ok(length) => {
+                    self.update(&buffer[..length]);
+                    done += length as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
     /// The hash in hexadecimal; `None` where it is not known how to compute it.
     pub fn finish(self) -> Option<String> {
-        let hexadecimal = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         match self {
             Digester::Sha256(hash) => Some(hexadecimal(&hash.finalize())),
             Digester::Git(hash) => Some(hexadecimal(&hash.finalize())),
@@ -68,5 +95,20 @@ mod tests {
             assert_eq!(digest.finish().as_deref(), Some(etag));
         }
         assert!(Digester::of("\"abc\"", 3).finish().is_none());
+    }
+
+    #[test]
+    fn a_reader_is_taken_in_to_its_end_unless_the_user_stops() {
+        let content: Vec<u8> = (0..BLOCK + 1000).map(|index| (index % 251) as u8).collect();
+        let etag = "0".repeat(64);
+        let (mut whole, mut read) = (Digester::of(&etag, 0), Digester::of(&etag, 0));
+        whole.update(&content);
+        let done = read.read(&mut &content[..], || false).unwrap();
+        assert_eq!(done, Some(content.len() as u64));
+        assert_eq!(read.finish(), whole.finish());
+        let looks = std::cell::Cell::new(0);
+        let stopped = || looks.replace(looks.get() + 1) > 0;
+        let mut digest = Digester::of(&etag, 0);
+        assert_eq!(digest.read(&mut &content[..], stopped).unwrap(), None);
     }
 }

@@ -10,8 +10,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use fs_err::File;
 use speculators_formats::{Diagnostic, Place, codes};
 
+use super::Watch;
 use super::digest::Digester;
-use crate::Result;
+use crate::{Error, Result};
 
 /// Where notes and unfinished files are kept.
 const NOTES: &str = ".cache/huggingface";
@@ -34,8 +35,9 @@ impl Folder {
     /// Whether a file is here with this content.
     ///
     /// # Errors
-    /// S108 where another file of that name is here that this program, or Python's client, has not put there.
-    pub fn holds(&self, path: &str, etag: &str, size: u64) -> Result<bool> {
+    /// S108 where another file of that name is here that this program, or Python's client, has not put there, and
+    /// [`Error::Interrupted`].
+    pub fn holds(&self, watch: Watch<'_>, path: &str, etag: &str, size: u64) -> Result<bool> {
         let file = self.path.join(path);
         let Ok(metadata) = fs_err::metadata(&file) else {
             return Ok(false);
@@ -45,9 +47,7 @@ impl Folder {
             let untouched = noted
                 .as_ref()
                 .is_some_and(|(noted, since)| noted == etag && !touched(&metadata, *since));
-            if untouched
-                || hashed(&file, etag, size).is_ok_and(|digest| digest.as_deref() == Some(etag))
-            {
+            if untouched || has_hash(watch, &file, etag, size)? {
                 return Ok(true);
             }
         }
@@ -120,14 +120,13 @@ fn touched(metadata: &std::fs::Metadata, since: f64) -> bool {
         .is_none_or(|time| time.as_secs_f64() - 1.0 > since)
 }
 
-fn hashed(path: &Path, etag: &str, size: u64) -> io::Result<Option<String>> {
+/// Whether a file has the hash that the Hub names. Not where it cannot be read, or where the hash is of no known kind.
+fn has_hash(watch: Watch<'_>, path: &Path, etag: &str, size: u64) -> Result<bool> {
     let mut digest = Digester::of(etag, size);
-    let mut file = File::open(path)?;
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match io::Read::read(&mut file, &mut buffer)? {
-            0 => return Ok(digest.finish()),
-            length => digest.update(&buffer[..length]),
-        }
+    let read = File::open(path).and_then(|mut file| digest.read(&mut file, || watch.is_stopped()));
+    match read {
+        Ok(Some(_)) => Ok(digest.finish().as_deref() == Some(etag)),
+        Ok(None) => Err(Error::Interrupted),
+        Err(_) => Ok(false),
     }
 }

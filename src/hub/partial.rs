@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
 use serde::Serialize;
+use speculators_formats::convert::output;
 use speculators_formats::verifier::tensors::Located;
-use speculators_formats::{ConfigFile, Diagnostic, Place, codes};
+use speculators_formats::{Diagnostic, Place, codes};
 
 use super::cache::Cache;
+use super::disk::room;
 use super::environment::Environment;
 use super::listing::{Listing, RemoteFile};
-use super::pull::room;
 use super::repository::{Repository, RepositoryId};
 use super::select::Selection;
 use super::transfer::{Source, unwritable};
@@ -206,7 +207,6 @@ impl Hub {
     /// # Errors
     /// As [`Hub::pull`], and S108 where something has appeared at the directory meanwhile.
     pub fn pull_tensors(&self, plan: &PartialPlan, force: bool, watch: Watch<'_>) -> Result<()> {
-        use speculators_formats::convert::output;
         if let Some(problem) = output::occupied(&plan.directory, force) {
             return Err(problem.into());
         }
@@ -284,11 +284,4 @@ fn companions(listing: &Listing) -> Result<Vec<RemoteFile>> {
     )
     .help("fetch it whole: leave out `--only`")
     .into())
-}
-
-/// The parsed config of a repository.
-fn parsed(path: &str, bytes: Vec<u8>) -> Result<ConfigFile, Diagnostic> {
-    let text = String::from_utf8(bytes)
-        .map_err(|_| Diagnostic::error(codes::JSON_MALFORMED, format!("`{path}` is not UTF-8")))?;
-    ConfigFile::from_text(path, text)
 }

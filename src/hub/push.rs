@@ -4,8 +4,8 @@
 //! has none within the commit, where the Hub takes 10 MiB at most and memory would hold all of it twice.
 
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -13,7 +13,7 @@ use hf_hub::RepoTypeModel;
 use reqwest::Url;
 use serde::Serialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use speculators_formats::digest::sha256_file;
 use speculators_formats::{Diagnostic, codes};
 
 use super::http::{LFS, unreadable};
@@ -327,21 +327,15 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// Its SHA-256, by which the storage names it.
     fn digest(&self, watch: Watch<'_>) -> Result<String, Trouble> {
-        let mut hash = Sha256::new();
-        let mut file = fs_err::File::open(self.file()?).map_err(|error| unreadable(&error))?;
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            if watch.cancelled.load(Ordering::Relaxed) {
-                return Err(Trouble::Interrupted);
-            }
-            match file.read(&mut buffer).map_err(|error| unreadable(&error))? {
-                0 => break,
-                length => hash.update(&buffer[..length]),
-            }
-        }
-        let digest = hash.finalize();
-        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+        let digest = sha256_file(self.file()?, &mut |_| match watch.is_stopped() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        });
+        digest
+            .map_err(|problem| Trouble::Local(Box::new(problem)))?
+            .ok_or(Trouble::Interrupted)
     }
 
     /// Its line of the commit.

@@ -131,7 +131,7 @@ impl Hub {
         let mut found = None;
         // Once where nothing is wrong; again from the beginning after a resume that could not be, or that did not fit.
         for attempt in 0..3 {
-            let mut part = Part::open(goal, etag, source.size, attempt > 0)?;
+            let mut part = Part::open(watch, goal, etag, source.size, attempt > 0)?;
             told(part.at);
             let streamed = self.stream_from(watch, source, part.at..source.size, &mut |bytes| {
                 part.take(bytes)?;
@@ -193,33 +193,30 @@ struct Part {
 
 impl Part {
     /// Opens the file at its end, and hashes what is in it already.
-    fn open(goal: &Path, etag: &str, size: u64, anew: bool) -> Result<Part, Trouble> {
-        let open = || -> io::Result<Part> {
+    fn open(
+        watch: Watch<'_>,
+        goal: &Path,
+        etag: &str,
+        size: u64,
+        anew: bool,
+    ) -> Result<Part, Trouble> {
+        let open = || -> io::Result<Option<Part>> {
             let mut file = fs_err::OpenOptions::new()
                 .create(true)
                 .truncate(false)
                 .read(true)
                 .write(true)
                 .open(goal)?;
-            let mut digest = Digester::of(etag, size);
-            let mut at = 0;
             if anew || file.metadata()?.len() > size {
                 file.set_len(0)?;
-            } else {
-                let mut buffer = vec![0; 1 << 20];
-                loop {
-                    match io::Read::read(&mut file, &mut buffer)? {
-                        0 => break,
-                        length => {
-                            digest.update(&buffer[..length]);
-                            at += length as u64;
-                        }
-                    }
-                }
             }
-            Ok(Part { file, digest, at })
+            let mut digest = Digester::of(etag, size);
+            let at = digest.read(&mut file, || watch.is_stopped())?;
+            Ok(at.map(|at| Part { file, digest, at }))
         };
-        open().map_err(|error| unwritable(&error))
+        open()
+            .map_err(|error| unwritable(&error))?
+            .ok_or(Trouble::Interrupted)
     }
 
     fn take(&mut self, bytes: &[u8]) -> io::Result<()> {

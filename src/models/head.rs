@@ -15,21 +15,21 @@
 
 mod fit;
 mod output;
+mod pass;
 mod shapes;
 
 use std::sync::Arc;
 
 use speculators_formats::{Head, HeadDescription};
-use speculators_kernels::{EmbeddingTable, cpu};
+use speculators_kernels::{DraftVocabulary, EmbeddingTable, cpu};
 
-use super::attention::Pass;
 use super::cache::Cache;
 use super::choice::{Choice, choose};
 use super::layer::Layer;
 use super::precision::Precision;
 use super::rotary::Rotary;
 use super::scratch::{LayerScratch, Scratch};
-use super::verifier::{Verifier, in_pool, same_rows};
+use super::verifier::Verifier;
 use super::weights::{Linear, Weights};
 use crate::Result;
 
@@ -44,9 +44,9 @@ pub struct DraftHead {
     fc: Linear,                      // [hidden, auxiliary layers * target hidden]
     hidden_norm: Vec<f32>,           // [hidden]
     layers: Vec<Layer>,
-    norm: Vec<f32>,                 // [hidden]
-    lm_head: Arc<Linear>, // [draft vocab, hidden], rows in the order of their verifier ids
-    verifier_ids: Option<Vec<u32>>, // [draft vocab], ascending; none where both vocabularies are one
+    norm: Vec<f32>,              // [hidden]
+    lm_head: Arc<Linear>,        // [draft vocab, hidden], rows in the order of their verifier ids
+    vocabulary: DraftVocabulary, // [draft vocab], verifier ids ascending
     rotary: Rotary,
 }
 
@@ -72,6 +72,13 @@ impl HeadPass {
     #[must_use]
     pub fn hidden(&self) -> &[f32] {
         self.normed.get(self.rows * self.width)
+    }
+
+    /// `[rows, draft vocab]` of the last [`DraftHead::rank`] or [`DraftHead::propose`], as [`DraftHead::logits`] gives
+    /// them.
+    #[must_use]
+    pub fn logits(&self) -> &[f32] {
+        &self.logits
     }
 }
 
@@ -118,7 +125,7 @@ impl DraftHead {
             })
             .collect::<Result<Vec<_>>>()?;
         let norm = weights.vector("norm.weight", hidden);
-        let (lm_head, verifier_ids) = output::output(head, &weights, verifier)?;
+        let (lm_head, vocabulary) = output::output(head, &weights, verifier)?;
         weights.finish(std::iter::empty())?;
         let rotary = Rotary::new(
             &description.rope,
@@ -137,7 +144,7 @@ impl DraftHead {
             layers,
             norm,
             lm_head,
-            verifier_ids,
+            vocabulary,
             rotary,
         })
     }
@@ -240,119 +247,6 @@ impl DraftHead {
         Ok(())
     }
 
-    /// Runs rows after those in the cache. Row `r` joins `tokens[r]` with `features[r]` and stands at the position of
-    /// the feature, one before that of the token.
-    ///
-    /// `positions` are those of the tail of the cache, the slots that `visible` speaks of: the rows are its end. Where
-    /// a tree is drafted level by level, the levels before come first; else there are as many positions as tokens.
-    /// `visible` has a row of `positions.len().div_ceil(32)` words for each token, as in [`Verifier::forward`].
-    ///
-    /// Afterwards `features` holds what the next draft step takes.
-    ///
-    /// # Errors
-    ///
-    /// When a token does not exist or the lengths do not fit.
-    pub fn forward(
-        &self,
-        tokens: &[u32],
-        positions: &[u32],
-        visible: &[u32],
-        features: &mut [f32],
-        cache: &mut Cache,
-        pass: &mut HeadPass,
-    ) -> Result<()> {
-        let (rows, hidden) = (tokens.len(), self.description.hidden_size);
-        if positions.len() < rows {
-            same_rows("DraftHead::forward", "positions", rows, positions.len())?;
-        }
-        same_rows(
-            "DraftHead::forward",
-            "features",
-            rows,
-            features.len() / hidden,
-        )?;
-        in_pool(|| self.run(tokens, positions, visible, features, cache, pass))
-    }
-
-    fn run(
-        &self,
-        tokens: &[u32],
-        positions: &[u32],
-        visible: &[u32],
-        features: &mut [f32],
-        cache: &mut Cache,
-        pass: &mut HeadPass,
-    ) -> Result<()> {
-        let (rows, hidden) = (tokens.len(), self.description.hidden_size);
-        let last = positions.iter().copied().max().unwrap_or(0) as usize;
-        let rope = self.rotary.table(last + 1);
-        let shared = Pass {
-            positions: &positions[positions.len() - rows..],
-            tail_positions: positions,
-            visible,
-            rope: &rope,
-        };
-        let (epsilon, rounding) = (
-            self.description.rms_norm_eps as f32,
-            self.precision.rounding(),
-        );
-
-        (pass.rows, pass.width) = (rows, hidden);
-        let residual = pass.residual.take(rows * hidden);
-        let delta = pass.delta.take(rows * hidden);
-        let normed = pass.normed.take(rows * hidden);
-        let joined = pass.joined.take(rows * 2 * hidden);
-        for (index, layer) in self.layers.iter().enumerate() {
-            let input = if index == 0 {
-                // Embedding first, feature second; `residual` serves as a buffer until it is set.
-                cpu::embed(&self.embeddings, tokens, residual)?;
-                cpu::rms_norm(residual, &layer.input_norm, epsilon, rounding, normed)?;
-                spread(normed, hidden, joined, 0);
-                cpu::rms_norm(features, &self.hidden_norm, epsilon, rounding, normed)?;
-                spread(normed, hidden, joined, hidden);
-                residual.copy_from_slice(if self.description.norm_before_residual {
-                    normed
-                } else {
-                    features
-                });
-                &*joined
-            } else {
-                cpu::add_rms_norm(
-                    delta,
-                    residual,
-                    &layer.input_norm,
-                    epsilon,
-                    rounding,
-                    normed,
-                )?;
-                &*normed
-            };
-            layer.attention.forward(
-                &shared,
-                input,
-                cache.layer_mut(index),
-                &mut pass.layer,
-                delta,
-            )?;
-            cpu::add_rms_norm(
-                delta,
-                residual,
-                &layer.post_attention_norm,
-                epsilon,
-                rounding,
-                normed,
-            )?;
-            layer.mlp.forward(normed, &mut pass.layer, delta)?;
-        }
-        cpu::add_rms_norm(delta, residual, &self.norm, epsilon, rounding, normed)?;
-        features.copy_from_slice(if self.description.norm_output {
-            normed
-        } else {
-            residual
-        });
-        Ok(())
-    }
-
     /// Logits `[rows, draft vocab]` of rows of [`HeadPass::hidden`], in ascending order of verifier ids.
     ///
     /// # Errors
@@ -376,7 +270,13 @@ impl DraftHead {
     /// The verifier ids that the columns of [`DraftHead::logits`] stand for; none where both vocabularies are one.
     #[must_use]
     pub fn verifier_ids(&self) -> Option<&[u32]> {
-        self.verifier_ids.as_deref()
+        self.vocabulary.verifier_ids()
+    }
+
+    /// Which of the verifier's tokens the columns of [`DraftHead::logits`] stand for.
+    #[must_use]
+    pub fn vocabulary(&self) -> &DraftVocabulary {
+        &self.vocabulary
     }
 
     /// The `count` most likely tokens after each of the last `rows` rows of the pass, best first and the smaller on a
@@ -405,7 +305,7 @@ impl DraftHead {
         for (row, total) in log_probabilities.chunks_exact_mut(count).zip(totals) {
             row.iter_mut().for_each(|logit| *logit -= total);
         }
-        if let Some(ids) = &self.verifier_ids {
+        if let Some(ids) = self.verifier_ids() {
             for token in tokens {
                 *token = ids[*token as usize];
             }
@@ -430,21 +330,11 @@ impl DraftHead {
             self.precision.rounding(),
             &mut pass.logits,
         )?;
-        let name = |column: u32| match &self.verifier_ids {
+        let name = |column: u32| match self.verifier_ids() {
             Some(ids) => ids[column as usize],
             None => column,
         };
         choose(&pass.logits, width, name, &mut pass.choices)?;
         Ok(pass.choices[0])
-    }
-}
-
-/// Writes rows of `width` into one half of rows twice as wide.
-fn spread(source: &[f32], width: usize, target: &mut [f32], from: usize) {
-    for (row, target) in source
-        .chunks_exact(width)
-        .zip(target.chunks_exact_mut(2 * width))
-    {
-        target[from..from + width].copy_from_slice(row);
     }
 }

@@ -4,21 +4,23 @@
 //! far, and the output of the last block, which the next norm adds. `x_k`, the stream after `k` layers, is therefore
 //! complete when layer `k` (or for the last `k` the final norm) has added it.
 
+mod shapes;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use speculators_formats::{Checkpoint, Diagnostic, Place, VerifierConfig, codes};
-use speculators_kernels::{EmbeddingTable, Rounding, cpu};
+use speculators_kernels::{EmbeddingTable, cpu};
 
-use super::attention::{AttentionShape, Pass};
+use super::attention::Pass;
 use super::cache::Cache;
 use super::layer::Layer;
-use super::mlp::{MlpShape, activation};
 use super::precision::Precision;
 use super::rotary::Rotary;
 use super::scratch::{LayerScratch, Scratch};
 use super::weights::{Linear, Weights};
 use crate::Result;
+use shapes::{attention_shape, mlp_shape};
 
 /// A verifier in memory. It holds no state of a text: that is in [`Cache`] and [`VerifierPass`].
 #[derive(Debug)]
@@ -379,31 +381,5 @@ fn keep(residual: &[f32], hidden: usize, auxiliary: &[usize], layer: usize, feat
         for (row, features) in rows {
             features[place * hidden..(place + 1) * hidden].copy_from_slice(row);
         }
-    }
-}
-
-fn attention_shape(config: &VerifierConfig, layer: usize, rounding: Rounding) -> AttentionShape {
-    AttentionShape {
-        inputs: config.hidden_size,
-        hidden_size: config.hidden_size,
-        heads: config.num_attention_heads,
-        kv_heads: config.num_key_value_heads,
-        head_dim: config.head_dim,
-        window: config.sliding_window.get(layer).copied().flatten(),
-        bias: config.attention_bias,
-        output_bias: config.attention_output_bias,
-        qk_norm: config.qk_norm,
-        epsilon: config.rms_norm_eps as f32,
-        rounding,
-    }
-}
-
-fn mlp_shape(config: &VerifierConfig, rounding: Rounding) -> MlpShape {
-    MlpShape {
-        hidden_size: config.hidden_size,
-        intermediate_size: config.intermediate_size,
-        bias: config.mlp_bias,
-        activation: activation(config.hidden_act),
-        rounding,
     }
 }

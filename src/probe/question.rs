@@ -5,6 +5,11 @@ use speculators_formats::{MapEntries, Rope, RopeScaling, VerifierConfig};
 
 use super::reading::Reading;
 
+/// Origin of the answer that a config gives.
+pub(crate) const DECLARED: &str = "declared";
+/// Origin of the answer that the verifier's config gives.
+pub(crate) const THE_VERIFIERS: &str = "the verifier's";
+
 /// Bases that models are trained with, Llama 2's first; a head is at times trained with another than its config says.
 const THETAS: [f64; 5] = [10_000.0, 500_000.0, 1_000_000.0, 5_000_000.0, 10_000_000.0];
 
@@ -106,7 +111,7 @@ impl Question {
         };
         let declared = &choices.declared;
         let mut flag = |declared: bool, change: &dyn Fn(&mut Reading, bool)| {
-            add("declared", &|reading| change(reading, declared));
+            add(DECLARED, &|reading| change(reading, declared));
             add("the other way", &|reading| change(reading, !declared));
         };
         match self {
@@ -140,7 +145,7 @@ impl Question {
             Question::VocabularyMap => {
                 for entries in &choices.map_entries {
                     let stated = declared.map_entries == Some(*entries);
-                    let origin = if stated { "declared" } else { "the other way" };
+                    let origin = if stated { DECLARED } else { "the other way" };
                     add(origin, &|reading| reading.map_entries = Some(*entries));
                 }
             }
@@ -209,7 +214,7 @@ impl Choices {
         let default: Option<Vec<usize>> = default.into_iter().collect();
         let default = default.unwrap_or_default();
         let listed = [
-            ("declared", Some(declared.clone())),
+            (DECLARED, Some(declared.clone())),
             ("one lower", shifted(declared, -1)),
             ("one higher", shifted(declared, 1)),
             ("the default 2, n/2, n-3", Some(default.clone())),
@@ -240,8 +245,8 @@ impl Choices {
             ..scaled(theta, declared)
         };
         let mut ropes = vec![
-            ("declared".to_owned(), declared.clone()),
-            ("the verifier's".to_owned(), verifier.clone()),
+            (DECLARED.to_owned(), declared.clone()),
+            (THE_VERIFIERS.to_owned(), verifier.clone()),
             ("declared, unscaled".to_owned(), plain(declared.theta)),
             ("the verifier's, unscaled".to_owned(), plain(verifier.theta)),
             (

@@ -4,7 +4,7 @@ use serde::Serialize;
 use speculators_formats::Decision;
 
 use super::agreement::{Difference, Figures};
-use super::question::Question;
+use super::question::{DECLARED, Question, THE_VERIFIERS};
 use super::reading::Reading;
 use super::search::Search;
 use crate::Result;
@@ -133,6 +133,13 @@ pub(crate) fn judge(
     Ok(Some(answer))
 }
 
+impl Tried {
+    /// The config or the verifier says so.
+    fn is_named(&self) -> bool {
+        matches!(self.origin.as_str(), DECLARED | THE_VERIFIERS)
+    }
+}
+
 impl Answer {
     fn settle(&mut self, broken: Option<&str>) {
         let standing = self
@@ -140,9 +147,17 @@ impl Answer {
             .iter()
             .find(|tried| tried.declared)
             .map_or(Standing::Worse, |tried| tried.standing);
-        // What cannot be is no rival.
+        // What cannot be is no rival. Nor is, beside a rotary embedding that somebody names, one that nobody does: some
+        // base near the right one is always within noise.
+        let best = self
+            .tried
+            .iter()
+            .find(|tried| tried.standing == Standing::Best);
+        let named = self.question == Question::Rope && best.is_some_and(Tried::is_named);
         let noise = |tried: &&Tried| {
-            tried.standing == Standing::Noise && !(tried.declared && broken.is_some())
+            tried.standing == Standing::Noise
+                && !(tried.declared && broken.is_some())
+                && (!named || tried.is_named())
         };
         let rivals: Vec<&str> = self
             .tried

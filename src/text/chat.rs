@@ -4,14 +4,25 @@ use std::path::{Path, PathBuf};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
-use minijinja::{Environment, ErrorKind, Value as Template};
+use minijinja::{Environment, Value as Template};
 use serde_json::{Map, Value};
-use speculators_formats::{ConfigFile, Diagnostic, Place, codes};
+use speculators_formats::{Diagnostic, Place, codes};
 
 use crate::Result;
 use crate::text::Message;
 
+mod files;
+mod json;
+mod python;
+mod variables;
+
+pub use variables::TemplateVariables;
+
+use files::Sources;
+
 const NAME: &str = "chat_template";
+/// The name of the template that takes the place of the other where there are tools, as in transformers.
+const WITH_TOOLS: &str = "tool_use";
 
 /// A verifier's chat template with the special tokens it may name.
 pub struct ChatTemplate {
@@ -21,39 +32,24 @@ pub struct ChatTemplate {
 }
 
 impl ChatTemplate {
-    /// Loads `chat_template.jinja`, or else `chat_template` of `tokenizer_config.json`; nothing where there is neither.
+    /// Loads `chat_template.jinja`, or else `chat_template` of `tokenizer_config.json` or `chat_template.json`; nothing where
+    /// there is none of them. Where a list of named templates is given, `default` is meant, and `tool_use` for conversations
+    /// with tools.
     ///
     /// # Errors
     /// A diagnostic where a file cannot be read or the template is not valid Jinja.
     pub fn load(directory: &Path) -> Result<Option<ChatTemplate>> {
-        let config_path = directory.join("tokenizer_config.json");
-        let config = if config_path.is_file() {
-            ConfigFile::read(&config_path)?.value
-        } else {
-            Map::new()
-        };
-        let own_file = directory.join("chat_template.jinja");
-        let (path, source) = if own_file.is_file() {
-            let source = fs_err::read_to_string(&own_file).map_err(|error| {
-                Diagnostic::error(codes::FILE_MISSING, "the chat template cannot be read")
-                    .at(Place::file(&own_file))
-                    .note(error.to_string())
-            })?;
-            (own_file, source)
-        } else {
-            match source_in(&config) {
-                Some(source) => (config_path, source),
-                None => return Ok(None),
+        let config = files::configuration(directory)?;
+        match Sources::find(directory, &config)? {
+            Some(sources) => {
+                ChatTemplate::compile(sources, files::special_tokens(directory, &config)?).map(Some)
             }
-        };
-        ChatTemplate::compile(path, source, special_tokens(&config)).map(Some)
+            None => Ok(None),
+        }
     }
 
-    fn compile(
-        path: PathBuf,
-        source: String,
-        special_tokens: Map<String, Value>,
-    ) -> Result<ChatTemplate> {
+    fn compile(sources: Sources, special_tokens: Map<String, Value>) -> Result<ChatTemplate> {
+        let path = sources.path;
         let mut environment = Environment::new();
         // transformers renders with both, so that a block on a line of its own leaves no line behind.
         let syntax = SyntaxConfig::builder()
@@ -63,22 +59,19 @@ impl ChatTemplate {
         environment.set_syntax(syntax.map_err(|error| {
             template_diagnostic(&path, "the template syntax is refused", &error)
         })?);
-        environment
-            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function(
-            "raise_exception",
-            |message: String| -> std::result::Result<Template, minijinja::Error> {
-                Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
-            },
-        );
-        environment.add_function("strftime_now", |format: String| {
-            jiff::Zoned::now().strftime(&format).to_string()
-        });
-        environment
-            .add_template_owned(NAME, source)
-            .map_err(|error| {
-                template_diagnostic(&path, "the chat template is not valid Jinja", &error)
-            })?;
+        python::teach(&mut environment);
+        let named = [
+            (NAME, Some(sources.default)),
+            (WITH_TOOLS, sources.with_tools),
+        ];
+        for (name, source) in named {
+            let Some(source) = source else { continue };
+            environment
+                .add_template_owned(name, python::without_generation(&source))
+                .map_err(|error| {
+                    template_diagnostic(&path, "the chat template is not valid Jinja", &error)
+                })?;
+        }
         Ok(ChatTemplate {
             environment,
             special_tokens,
@@ -99,6 +92,10 @@ impl ChatTemplate {
         extra: &Map<String, Value>,
     ) -> Result<String> {
         let mut context = self.special_tokens.clone();
+        // transformers always passes both, and templates ask whether they are none.
+        for name in ["tools", "documents"] {
+            context.insert(name.into(), Value::Null);
+        }
         context.extend(extra.clone());
         context.insert(
             "messages".into(),
@@ -108,9 +105,14 @@ impl ChatTemplate {
         if let Some(tools) = tools {
             context.insert("tools".into(), tools.clone());
         }
-        let rendered = self
-            .environment
-            .get_template(NAME)
+        let template = match tools {
+            Some(_) => self
+                .environment
+                .get_template(WITH_TOOLS)
+                .or_else(|_| self.environment.get_template(NAME)),
+            None => self.environment.get_template(NAME),
+        };
+        let rendered = template
             .and_then(|template| template.render(Template::from(Serde(&context))))
             .map_err(|error| {
                 template_diagnostic(
@@ -131,31 +133,6 @@ impl ChatTemplate {
     }
 }
 
-/// `chat_template` is a string, or a list of named templates of which `default` is meant.
-fn source_in(config: &Map<String, Value>) -> Option<String> {
-    match config.get("chat_template")? {
-        Value::String(source) => Some(source.clone()),
-        Value::Array(named) => named
-            .iter()
-            .find(|entry| entry["name"] == "default")
-            .and_then(|entry| entry["template"].as_str())
-            .map(str::to_owned),
-        _ => None,
-    }
-}
-
-/// `bos_token`, `eos_token` and their like, each a string or an object with `content`.
-fn special_tokens(config: &Map<String, Value>) -> Map<String, Value> {
-    config
-        .iter()
-        .filter(|(key, _)| key.ends_with("_token"))
-        .filter_map(|(key, value)| {
-            let content = value.as_str().or_else(|| value.get("content")?.as_str())?;
-            Some((key.clone(), Value::String(content.to_owned())))
-        })
-        .collect()
-}
-
 fn template_diagnostic(path: &Path, title: &str, error: &minijinja::Error) -> Diagnostic {
     let mut diagnostic = Diagnostic::error(codes::TOKENIZER, title)
         .at(Place::file(path))
@@ -174,12 +151,8 @@ mod tests {
 
     fn template(source: &str) -> ChatTemplate {
         let config = json!({ "bos_token": { "content": "<s>" }, "eos_token": "</s>" });
-        ChatTemplate::compile(
-            "template".into(),
-            source.into(),
-            special_tokens(config.as_object().unwrap()),
-        )
-        .unwrap()
+        let tokens = files::special_tokens(Path::new("none"), config.as_object().unwrap());
+        ChatTemplate::compile(Sources::of(source), tokens.unwrap()).unwrap()
     }
 
     fn conversation() -> Vec<Message> {
@@ -222,5 +195,51 @@ mod tests {
             .unwrap()
             .clone();
         assert_eq!(template.render(&[], None, false, &extra).unwrap(), "think");
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Case {
+        name: String,
+        template: String,
+        messages: Vec<Message>,
+        tools: Option<Value>,
+        #[serde(default)]
+        add_generation_prompt: bool,
+        #[serde(default)]
+        variables: Map<String, Value>,
+        rendered: Option<String>,
+    }
+
+    /// `tests/interop/chat_templates.py` writes the cases and what transformers makes of them.
+    #[test]
+    fn templates_render_as_in_transformers() {
+        let mut different = Vec::new();
+        for line in include_str!("chat/dialect.jsonl").lines() {
+            let case: Case = serde_json::from_str(line).unwrap();
+            let ours = ChatTemplate::compile(Sources::of(&case.template), Map::new()).and_then(
+                |template| {
+                    template.render(
+                        &case.messages,
+                        case.tools.as_ref(),
+                        case.add_generation_prompt,
+                        &case.variables,
+                    )
+                },
+            );
+            match (&ours, &case.rendered) {
+                (Ok(ours), Some(theirs)) if ours == theirs => (),
+                (Err(_), None) => (),
+                (ours, theirs) => different.push(format!(
+                    "{}:\n  ours   {ours:?}\n  theirs {theirs:?}",
+                    case.name
+                )),
+            }
+        }
+        assert!(
+            different.is_empty(),
+            "{} differ\n{}",
+            different.len(),
+            different.join("\n")
+        );
     }
 }

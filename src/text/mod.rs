@@ -4,10 +4,13 @@ mod chat;
 mod chat_tokens;
 mod counting;
 mod prompts;
+mod stream;
 mod tokenizer;
+mod tool_calls;
 
-pub use chat::ChatTemplate;
+pub use chat::{ChatTemplate, TemplateVariables};
 pub use chat_tokens::chat_tokens;
 pub use counting::{CountOptions, Counted, Counting, Lines, Source, SourceRead, count};
-pub use prompts::{Message, Prompt, PromptBody, parse_prompts, read_prompts};
+pub use prompts::{Message, Prompt, PromptBody, PromptOptions, PromptSet};
+pub use stream::TextStream;
 pub use tokenizer::{AddedToken, TextModel, TextTokenizer};

@@ -170,3 +170,77 @@ impl TextModel {
         Ok(self.template.as_ref().ok_or_else(missing)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Golden {
+        Text {
+            text: String,
+            ids: Vec<u32>,
+            ids_with_special_tokens: Vec<u32>,
+            decoded: String,
+            decoded_without_special_tokens: String,
+        },
+        Conversation {
+            messages: Vec<Message>,
+            add_generation_prompt: bool,
+            rendered: String,
+            ids: Vec<u32>,
+        },
+    }
+
+    #[test]
+    fn encodings_and_conversations_are_those_of_transformers() {
+        let fixtures = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures"));
+        let model = TextModel::load(&fixtures.join("verifier")).unwrap();
+        let golden = fs_err::read_to_string(fixtures.join("golden/tokenizer.jsonl")).unwrap();
+        let (mut texts, mut conversations) = (0, 0);
+        for line in golden.lines() {
+            match serde_json::from_str(line).unwrap() {
+                Golden::Text {
+                    text,
+                    ids,
+                    ids_with_special_tokens,
+                    decoded,
+                    decoded_without_special_tokens,
+                } => {
+                    let tokenizer = &model.tokenizer;
+                    assert_eq!(tokenizer.encode(&text, false).unwrap(), ids, "{text}");
+                    assert_eq!(
+                        model.encode_prompt(&text).unwrap(),
+                        ids_with_special_tokens,
+                        "{text}"
+                    );
+                    assert_eq!(tokenizer.inner.decode(&ids, false).unwrap(), decoded);
+                    assert_eq!(
+                        tokenizer.decode(&ids).unwrap(),
+                        decoded_without_special_tokens
+                    );
+                    texts += 1;
+                }
+                Golden::Conversation {
+                    messages,
+                    add_generation_prompt,
+                    rendered,
+                    ids,
+                } => {
+                    let none = Map::new();
+                    let template = model.chat_template().unwrap();
+                    let ours = template.render(&messages, None, add_generation_prompt, &none);
+                    assert_eq!(ours.unwrap(), rendered);
+                    let ours =
+                        model.encode_conversation(&messages, None, add_generation_prompt, &none);
+                    assert_eq!(ours.unwrap(), ids, "{rendered}");
+                    conversations += 1;
+                }
+            }
+        }
+        assert_eq!((texts, conversations), (20, 14));
+    }
+}

@@ -10,6 +10,7 @@ from pathlib import Path
 import hub
 import init
 import llama_cpp
+import probe
 import vocab
 from comparisons import convert, evaluate, keep_serving, there_and_back
 from finding import Finding
@@ -75,6 +76,10 @@ def findings(options: argparse.Namespace) -> Iterator[Finding]:
                 pair / "vllm",
                 options.work / "evaluated",
             )
+    if "probe" not in options.skip:
+        for name in options.pairs:
+            make_pair(name, options.work / "pairs")
+        yield from probe.findings(options.binary, options.work / "pairs", options.pairs)
 
 
 def main() -> int:

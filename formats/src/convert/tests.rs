@@ -399,6 +399,30 @@ fn a_verifier_of_an_unknown_family_is_enough_to_convert_for() {
 }
 
 #[test]
+fn a_head_is_no_verifier() {
+    let (scratch, request) = request(&TinyHead::new());
+    let mark = |key: &str, value: serde_json::Value| {
+        let mut config = verifier_config();
+        config[key] = value;
+        scratch.write("verifier/config.json", config.to_string().as_bytes());
+        plan(&request)
+    };
+    for (key, value) in [
+        ("draft_vocab_size", json!(DRAFT)),
+        ("eagle_config", json!({})),
+        ("dflash_config", json!({})),
+        ("architectures", json!(["LlamaForCausalLMEagle"])),
+        ("speculators_model_type", json!("eagle3")),
+    ] {
+        let found = mark(key, value).unwrap_err();
+        assert_eq!(found.len(), 1, "{key}: {found:#?}");
+        assert_eq!(found[0].code, codes::VERIFIER_UNSUPPORTED);
+        assert_eq!(found[0].title, "this is a head, not a verifier");
+    }
+    assert!(mark("draft_vocab_size", json!(null)).is_ok());
+}
+
+#[test]
 fn an_existing_output_is_kept_without_force_and_replaced_whole_with_it() {
     let (scratch, mut request) = request(&TinyHead::new());
     scratch.write("output/config.json", b"{}");

@@ -1,12 +1,10 @@
 //! What families of heads read alike about their decoder: positions, windows, the norm's epsilon, the dtype.
 
-use safetensors::Dtype;
-
 use super::resolver::Resolver;
 use crate::codes;
 use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
-use crate::expected;
+use crate::dtype;
 use crate::options::RopeOverride;
 use crate::rope::{Rope, RopeAxes};
 use crate::verifier::{FloatType, float_type};
@@ -172,47 +170,10 @@ impl Resolver<'_> {
     pub(crate) fn dtype(&mut self) -> FloatType {
         let written = float_type(&self.root);
         let written = self.keep(written).flatten();
-        let names: Vec<&String> = self.recognized.names.keys().collect();
-        let mut found: Vec<Dtype> = names
-            .iter()
-            .filter_map(|name| self.view(name))
-            .map(|view| view.dtype)
-            .filter(|dtype| expected::is_float(*dtype))
-            .collect();
-        found.sort_unstable();
-        found.dedup();
-        let main = self
-            .view("fc.weight")
-            .map(|view| view.dtype)
-            .filter(|dtype| expected::is_float(*dtype));
-        let main = match main.or(found.last().copied()) {
-            Some(Dtype::F16) => FloatType::Float16,
-            Some(Dtype::BF16) => FloatType::Bfloat16,
-            _ => FloatType::Float32,
-        };
-        if found.len() > 1 {
-            let reason = format!(
-                "the tensors are of {} dtypes, {found:?}; each keeps its own",
-                found.len()
-            );
-            self.decisions.push(Decision::settled(
-                "dtype",
-                format!("{main:?}").to_lowercase(),
-                reason,
-            ));
-        } else if let Some(written) =
-            written.filter(|written| *written != main && !found.is_empty())
-        {
-            let reason = format!(
-                "the config says {}, but this is what the tensors are",
-                format!("{written:?}").to_lowercase()
-            );
-            self.decisions.push(Decision::settled(
-                "dtype",
-                format!("{main:?}").to_lowercase(),
-                reason,
-            ));
-        }
-        main
+        let names = self.recognized.names.keys();
+        let tensors = names.filter_map(|name| self.view(name));
+        let (dtype, decision) = dtype::of_tensors(tensors, self.view("fc.weight"), written);
+        self.decisions.extend(decision);
+        dtype
     }
 }

@@ -12,7 +12,7 @@ use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::rope::Rope;
 use crate::verifier::family::{Family, HeadDim};
-use crate::verifier::{MOST_LAYERS, VerifierFacts};
+use crate::verifier::{MOST_LAYERS, VerifierFacts, not_a_head};
 use crate::{Result, codes};
 
 /// Standard deviation of weights where a config names none; every class of transformers takes it.
@@ -60,15 +60,7 @@ impl Verifier {
     /// leaves keys to them.
     pub fn read(config: &ConfigFile) -> Result<Verifier> {
         let root = config.root();
-        if root.get("speculators_model_type").is_some() {
-            return Err(Diagnostic::error(
-                codes::VERIFIER_UNSUPPORTED,
-                "this is a head, not a verifier",
-            )
-            .at(root.place("speculators_model_type"))
-            .help("pass the model that the head is to draft for")
-            .into());
-        }
+        not_a_head(&root)?;
         let section = root.section("text_config")?.unwrap_or_else(|| root.clone());
         let name = section.str("model_type")?.or(root.str("model_type")?);
         let mut reader = Reader {

@@ -322,6 +322,18 @@ impl<'a> Reader<'a> {
     }
 
     fn consistent(&mut self, decoder: &Decoder) {
+        let layers = decoder.num_hidden_layers;
+        let types = self.keep(self.section.str_list("layer_types")).flatten();
+        if let Some(types) = types.filter(|types| types.len() != layers) {
+            let title = format!(
+                "`{}` has {} entries for {layers} layers",
+                self.section.name("layer_types"),
+                types.len()
+            );
+            self.problems.push(
+                Diagnostic::error(codes::CONFIG_TYPE, title).at(self.section.place("layer_types")),
+            );
+        }
         let (heads, shared, dim) = (
             decoder.num_attention_heads,
             decoder.num_key_value_heads,

@@ -1,7 +1,5 @@
 //! From a config and the tensors beside it to [`MtpDescription`].
 
-use safetensors::Dtype;
-
 use super::decoder::{Decoder, Reader};
 use super::recognize::Recognized;
 use super::{ExpertStorage, MtpDescription, MtpFamily};
@@ -11,6 +9,7 @@ use crate::codes;
 use crate::config::Section;
 use crate::decision::{self, Decision};
 use crate::diagnostic::Diagnostic;
+use crate::dtype;
 use crate::expected;
 use crate::head::Layout;
 use crate::options::ReadOptions;
@@ -255,44 +254,12 @@ impl<'a> Resolver<'a> {
         let written = [self.root, self.decoder]
             .into_iter()
             .find_map(|section| float_type(section).ok().flatten());
-        let mut found: Vec<Dtype> = self
-            .recognized
-            .names
-            .keys()
-            .filter_map(|name| self.view(name))
-            .map(|view| view.dtype)
-            .filter(|dtype| expected::is_float(*dtype))
-            .collect();
-        found.sort_unstable();
-        found.dedup();
-        let main = self
-            .view("mtp_layers.0.input_proj.weight")
-            .map(|view| view.dtype)
-            .filter(|dtype| expected::is_float(*dtype));
-        let main = match main.or(found.last().copied()) {
-            Some(Dtype::F16) => FloatType::Float16,
-            Some(Dtype::BF16) => FloatType::Bfloat16,
-            _ => FloatType::Float32,
-        };
-        let shown = |dtype: FloatType| format!("{dtype:?}").to_lowercase();
-        if found.len() > 1 {
-            let reason = format!(
-                "the tensors are of {} dtypes, {found:?}; each keeps its own",
-                found.len()
-            );
-            self.decisions
-                .push(Decision::settled("dtype", shown(main), reason));
-        } else if let Some(written) =
-            written.filter(|written| *written != main && !found.is_empty())
-        {
-            let reason = format!(
-                "the config says {}, but this is what the tensors are",
-                shown(written)
-            );
-            self.decisions
-                .push(Decision::settled("dtype", shown(main), reason));
-        }
-        main
+        let names = self.recognized.names.keys();
+        let tensors = names.filter_map(|name| self.view(name));
+        let main = self.view("mtp_layers.0.input_proj.weight");
+        let (dtype, decision) = dtype::of_tensors(tensors, main, written);
+        self.decisions.extend(decision);
+        dtype
     }
 
     /// Whatever is wrong with the proposal methods is for validation to say; a head drafts without them.

@@ -233,10 +233,26 @@ fn a_dense_layer_of_qwen3_next_follows_the_last_with_full_attention() {
             .iter()
             .any(|found| found.code == codes::TENSOR_MISSING)
     );
-    tiny.decoder()["layer_types"] = json!(["full_attention", "linear_attention"]);
+    let (full, linear) = ("full_attention", "linear_attention");
+    tiny.decoder()["layer_types"] = json!([full, linear, linear, linear]);
     assert!(open(&tiny).is_ok());
-    tiny.decoder()["layer_types"] = json!(["linear_attention"]);
+    tiny.decoder()["layer_types"] = json!([linear, linear, linear, linear]);
     only(refused(&tiny), codes::NOT_REPRESENTABLE);
+}
+
+#[test]
+fn each_layer_has_a_type() {
+    for family in [MtpFamily::Qwen3, MtpFamily::Qwen3Next] {
+        for count in [1, 3, 5] {
+            let types = vec!["full_attention"; count];
+            let mut tiny = TinyMtp::verifier(family);
+            tiny.decoder()["num_hidden_layers"] = json!(4);
+            tiny.decoder()["layer_types"] = json!(types);
+            let found = refused(&tiny);
+            let title = format!("`layer_types` has {count} entries for 4 layers");
+            assert!(found.iter().any(|found| found.title == title), "{found:#?}");
+        }
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
-use super::VerifierConfig;
 use super::family::Family;
+use super::{VerifierConfig, not_a_head};
 use crate::config::{ConfigFile, Section};
 use crate::diagnostic::Diagnostic;
 use crate::rope::Rope;
@@ -28,7 +28,7 @@ pub(crate) struct VerifierFacts {
 }
 
 impl VerifierFacts {
-    /// Reads `config.json`, and `generation_config.json` where there is one.
+    /// Reads `config.json`, and `generation_config.json` where there is one; refuses a head's (S410).
     pub fn read(dir: &Path) -> Result<VerifierFacts> {
         checkpoint::directory(dir)?;
         let config = ConfigFile::read(dir.join("config.json"))?;
@@ -39,6 +39,7 @@ impl VerifierFacts {
             None
         };
         let root = config.root();
+        not_a_head(&root)?;
         let section = root.section("text_config")?.unwrap_or_else(|| root.clone());
         let family = section.str("model_type")?.and_then(Family::of);
         let mut problems = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{FloatType, HiddenAct, MOST_LAYERS, ModelType, VerifierConfig};
+use super::{FloatType, HiddenAct, MOST_LAYERS, ModelType, VerifierConfig, not_a_head};
 use crate::config::{ConfigFile, Section};
 use crate::diagnostic::Diagnostic;
 use crate::rope::Rope;
@@ -12,7 +12,8 @@ impl VerifierConfig {
     /// Reads `config.json`, and `generation_config.json` where there is one; no weights are needed.
     ///
     /// # Errors
-    /// S101, S104 and S105 for the files, S106 for sizes that are not written down, S410 for a family that is not supported.
+    /// S101, S104 and S105 for the files, S106 for sizes that are not written down, S410 for a head or a
+    /// family that is not supported.
     pub fn read(dir: &Path) -> Result<VerifierConfig> {
         checkpoint::directory(dir)?;
         let config = ConfigFile::read(dir.join("config.json"))?;
@@ -37,6 +38,7 @@ impl VerifierConfig {
         // A multimodal verifier keeps its decoder under `text_config`; heads read the decoder.
         let text = root.section("text_config")?;
         let section = text.clone().unwrap_or_else(|| root.clone());
+        not_a_head(&root)?;
         let model_type = model_type(&section)?;
         for part in [Some(&root), text.as_ref()].into_iter().flatten() {
             not_quantized(part)?;
@@ -260,14 +262,6 @@ impl Reader<'_> {
 
 fn model_type(section: &Section<'_>) -> Result<ModelType, Diagnostic> {
     let Some(name) = section.str("model_type")? else {
-        if section.get("speculators_model_type").is_some() {
-            return Err(Diagnostic::error(
-                codes::VERIFIER_UNSUPPORTED,
-                "this is a speculator, not a verifier",
-            )
-            .at(section.place("speculators_model_type"))
-            .help("pass the model that the speculator drafts for as the verifier"));
-        }
         return Err(Diagnostic::error(
             codes::CONFIG_KEY_MISSING,
             format!(

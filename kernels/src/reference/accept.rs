@@ -1,4 +1,4 @@
-use crate::{Accepted, Error, Result, shape};
+use crate::{Accepted, Result, shape};
 
 /// Walks a verified tree: from the root down, to the child whose token is what the verifier chose at its parent.
 ///
@@ -18,7 +18,7 @@ pub fn accept(parents: &[i32], tokens: &[u32], target: &[u32]) -> Result<Accepte
     const OPERATION: &str = "accept";
     shape::equal(OPERATION, "tokens", parents.len(), tokens.len())?;
     shape::equal(OPERATION, "targets", parents.len(), target.len())?;
-    check_parents(OPERATION, parents)?;
+    shape::parents(OPERATION, parents)?;
     let mut path = Vec::new();
     let mut last = 0;
     // A parent comes before its children, so one pass meets each accepted node after the one it hangs off.
@@ -32,21 +32,4 @@ pub fn accept(parents: &[i32], tokens: &[u32], target: &[u32]) -> Result<Accepte
         path,
         bonus: target[last],
     })
-}
-
-/// That node 0 is the root and that every other node comes after its parent.
-pub(crate) fn check_parents(operation: &'static str, parents: &[i32]) -> Result<()> {
-    if parents.first() != Some(&-1) {
-        return Err(Error::Shape {
-            operation,
-            what: "roots (parent -1) at node 0",
-            expected: 1,
-            found: 0,
-        });
-    }
-    for (node, parent) in parents.iter().enumerate().skip(1) {
-        let parent = usize::try_from(*parent).unwrap_or(usize::MAX);
-        shape::below(operation, "parent of a node", node, parent)?;
-    }
-    Ok(())
 }

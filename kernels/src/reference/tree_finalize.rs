@@ -26,5 +26,5 @@ pub fn tree_finalize(tree: &DraftTree, root: u32, nodes: usize) -> Result<Verify
             Err(_) => 0,
         });
     }
-    Ok(VerifyTree::from_parents(tokens, parents))
+    VerifyTree::from_parents(tokens, parents)
 }

@@ -1,4 +1,3 @@
-use super::accept::check_parents;
 use crate::proposal::value;
 use crate::{
     Accepted, Chance, DraftVocabulary, Event, Probability, Proposal, Purpose, Result, shape,
@@ -83,7 +82,7 @@ pub(crate) fn check<P>(
     tokens: &[u32],
     target: &[P],
 ) -> Result<usize> {
-    check_parents(operation, parents)?;
+    shape::parents(operation, parents)?;
     shape::equal(operation, "tokens", parents.len(), tokens.len())?;
     let rows = parents.len();
     let width = shape::rows(operation, "target probabilities", rows, target.len())?;

@@ -53,7 +53,7 @@ fn acceptance_follows_the_definitions_of_vllm() {
     assert_eq!(report.acceptance.conditional, [0.75, 2.0 / 3.0, 1.0]);
     assert!((report.acceptance.mean_length - 2.75).abs() < 1e-12);
     assert!((report.acceptance.draft_rate - 7.0 / 12.0).abs() < 1e-12);
-    assert!((report.latency.speedup - 2.0).abs() < 1e-12);
+    assert!((report.latency.as_ref().unwrap().speedup - 2.0).abs() < 1e-12);
 }
 
 #[test]

@@ -3,23 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use speculators_formats::{ConfigFile, Diagnostic, codes, header};
+use speculators_formats::{ConfigFile, Diagnostic, codes, header, index};
 
 use super::super::listing::{Listing, RemoteFile};
 use super::super::repository::Repository;
 use super::super::transfer::Source;
 use super::super::{Hub, Watch};
-use super::{RemoteTensor, parsed};
+use super::RemoteTensor;
 use crate::Result;
 
 /// How much of a shard is read at first; most headers are shorter.
 const FIRST: u64 = 64 << 10;
-
-/// Longest index that is read, as for one on disk.
-const LONGEST_INDEX: u64 = 64 << 20;
-
-/// Longest header, as the reference implementation has it.
-const LONGEST_HEADER: u64 = 100_000_000;
 
 /// Reads small things from a repository.
 pub(super) struct Headers<'a> {
@@ -42,26 +36,27 @@ impl Headers<'_> {
     pub fn config(&self, companions: &[RemoteFile]) -> Result<ConfigFile> {
         let file = companions.iter().find(|file| file.path == "config.json");
         match file {
-            Some(file) => Ok(parsed(&file.path, self.bytes(file, 0, file.size)?)?),
+            Some(file) => self.parsed(file),
             None => Err(self.lacks("config.json")),
         }
     }
 
     /// What the index says, or which files there are.
     pub fn shards(&self) -> Result<Shards> {
-        const INDEX: &str = "model.safetensors.index.json";
         let root =
             |file: &&RemoteFile| !file.path.contains('/') && file.path.ends_with(".safetensors");
         let weights: Vec<&RemoteFile> = self.listing.files.iter().filter(root).collect();
-        if let Some(index) = self.file(INDEX) {
-            if index.size > LONGEST_INDEX {
-                let title = format!("`{INDEX}` has {} bytes", index.size);
+        if let Some(file) = self.file(index::SAFETENSORS) {
+            if file.size > index::LONGEST {
+                let title = format!("`{}` has {} bytes", file.path, file.size);
                 return Err(Diagnostic::error(codes::INDEX_MALFORMED, title)
-                    .note(format!("an index of at most {LONGEST_INDEX} bytes is read"))
+                    .note(format!(
+                        "an index of at most {} bytes is read",
+                        index::LONGEST
+                    ))
                     .into());
             }
-            let index = parsed(INDEX, self.bytes(index, 0, index.size)?)?;
-            return Ok(Shards::Indexed(placed(&index)?));
+            return Ok(Shards::Indexed(index::weight_map(&self.parsed(file)?)?));
         }
         if let Some(only) = weights.iter().find(|file| file.path == "model.safetensors") {
             return Ok(Shards::Listed(vec![only.path.clone()]));
@@ -93,7 +88,7 @@ impl Headers<'_> {
             let length = u64::from_le_bytes(*length);
             let end = length.saturating_add(8).min(file.size);
             // What claims more is refused when it is parsed.
-            if length <= LONGEST_HEADER && end > head.len() as u64 {
+            if length <= header::LONGEST && end > head.len() as u64 {
                 head.extend(self.bytes(file, head.len() as u64, end)?);
             }
         }
@@ -119,6 +114,11 @@ impl Headers<'_> {
         Diagnostic::error(codes::HUB_MISSING, title).into()
     }
 
+    fn parsed(&self, file: &RemoteFile) -> Result<ConfigFile> {
+        let bytes = self.bytes(file, 0, file.size)?;
+        Ok(ConfigFile::from_bytes(&file.path, bytes)?)
+    }
+
     fn bytes(&self, file: &RemoteFile, begin: u64, end: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let source = Source {
@@ -135,21 +135,4 @@ impl Headers<'_> {
             .map_err(|trouble| self.hub.explain(trouble, self.repository, Some(&file.path)))?;
         Ok(bytes)
     }
-}
-
-/// `weight_map` of an index.
-fn placed(index: &ConfigFile) -> Result<BTreeMap<String, String>> {
-    let malformed = |title: String| Diagnostic::error(codes::INDEX_MALFORMED, title);
-    let Some(map) = index.root().section("weight_map")? else {
-        return Err(malformed("the index has no `weight_map`".to_owned()).into());
-    };
-    let mut placed = BTreeMap::new();
-    for (tensor, file) in map.map() {
-        let Some(file) = file.as_str().filter(|file| !file.contains('/')) else {
-            let title = format!("the index does not say in which file `{tensor}` lies");
-            return Err(malformed(title).into());
-        };
-        placed.insert(tensor.clone(), file.to_owned());
-    }
-    Ok(placed)
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use speculators_formats::codes::{self, Code};
 use speculators_formats::{Diagnostic, Place};
 
-use crate::text::Message;
+use crate::text::{Message, tool_calls};
 
 /// What is to be counted of a line.
 #[derive(Debug)]
@@ -210,7 +210,7 @@ fn conversation(
                 "the content of `{key}[{index}]` is not text"
             )));
         }
-        parse_arguments(&mut message);
+        tool_calls::parse_arguments(&mut message);
         messages.push(message);
     }
     if messages.is_empty() {
@@ -271,18 +271,4 @@ fn share_gpt(mut turn: Message) -> (Message, bool) {
         message.insert("reasoning_content".into(), thinking);
     }
     (message, known)
-}
-
-/// Arguments of tool calls are text in the API, but templates expect the object in it, which servers parse for them.
-fn parse_arguments(message: &mut Message) {
-    let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
-    for call in calls.into_iter().flatten() {
-        let Some(arguments) = call.pointer_mut("/function/arguments") else {
-            continue;
-        };
-        let parsed = arguments.as_str().map(serde_json::from_str::<Map<_, _>>);
-        if let Some(Ok(parsed)) = parsed {
-            *arguments = Value::Object(parsed);
-        }
-    }
 }

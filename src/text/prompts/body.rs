@@ -1,45 +1,11 @@
 //! What a prompt asks to be continued, out of the keys of its object.
 
-use std::path::Path;
-
 use serde_json::{Map, Value};
-use speculators_formats::{Diagnostic, Place, codes};
 
+use super::entry::{Problem, Refusal, kind, not};
+use super::share_gpt::{self, PLACEHOLDER, is_placeholder};
 use super::{Message, PromptBody};
-
-/// Why a line is refused.
-pub(super) struct Problem {
-    pub(super) column: usize,
-    pub(super) title: String,
-    pub(super) note: Option<String>,
-}
-
-impl Problem {
-    pub(super) fn new(title: impl Into<String>) -> Problem {
-        Problem {
-            column: 1,
-            title: title.into(),
-            note: None,
-        }
-    }
-
-    pub(super) fn diagnostic(self, path: &Path, line: usize) -> Diagnostic {
-        let place = Place::text(path, line, self.column);
-        self.at(place)
-    }
-
-    pub(super) fn in_file(self, path: &Path) -> Diagnostic {
-        self.at(Place::file(path))
-    }
-
-    fn at(self, place: Place) -> Diagnostic {
-        let diagnostic = Diagnostic::error(codes::PROMPT_MALFORMED, self.title).at(place);
-        match self.note {
-            Some(note) => diagnostic.note(note),
-            None => diagnostic,
-        }
-    }
-}
+use crate::text::tool_calls::parse_arguments;
 
 const SPELLINGS: [&str; 5] = [
     "prompt_token_ids",
@@ -49,19 +15,29 @@ const SPELLINGS: [&str; 5] = [
     "prompt",
 ];
 
-/// Reads the one key that names the prompt.
-pub(super) fn body(object: &Map<String, Value>) -> std::result::Result<PromptBody, Problem> {
-    let spellings: Vec<&str> = SPELLINGS
+const PROMPT_REPEATS: &str = "`prompt` repeats the first turn, and the turns are read";
+const QUESTIONS_ALONE: &str =
+    "one question of the user follows another, and each is answered before the next is asked";
+
+/// Reads the one key that names the prompt; `remarks` gets what was read otherwise than it stands.
+pub(super) fn body(
+    object: &Map<String, Value>,
+    remarks: &mut Vec<&'static str>,
+) -> Result<PromptBody, Refusal> {
+    let mut spellings: Vec<&str> = SPELLINGS
         .into_iter()
         .filter(|key| object.contains_key(*key))
         .collect();
     if let (true, Some(question)) = (spellings.is_empty(), question(object)) {
-        return question.map(|question| {
-            let mut message = Message::new();
-            message.insert("role".into(), "user".into());
-            message.insert("content".into(), question.into());
-            conversation(object, vec![message])
-        });
+        return Ok(conversation(object, vec![question_of(question?)]));
+    }
+    if let [other, "prompt"] = spellings[..]
+        && let (Some(first), Value::String(prompt)) =
+            (first_turn(&object[other]), &object["prompt"])
+        && first.trim() == prompt.trim()
+    {
+        remarks.push(PROMPT_REPEATS);
+        spellings.pop();
     }
     let [spelling] = spellings[..] else {
         let mut problem = Problem::new(match spellings.len() {
@@ -75,30 +51,85 @@ pub(super) fn body(object: &Map<String, Value>) -> std::result::Result<PromptBod
             "exactly one of `{}` is expected",
             SPELLINGS.join("`, `")
         ));
-        return Err(problem);
+        return Err(problem.into());
     };
     let value = &object[spelling];
-    match spelling {
+    let body = match spelling {
         "prompt" => match value {
-            Value::String(text) => Ok(PromptBody::Text(text.clone())),
-            other => Err(Problem::new(format!(
-                "`prompt` is {}, not a string",
-                kind(other)
-            ))),
+            Value::String(text) => PromptBody::Text(text.clone()),
+            other => return Err(not("prompt", other, "a string").into()),
         },
-        "prompt_token_ids" => tokens(value).map(PromptBody::Tokens),
-        "turns" => turns(value).map(PromptBody::Turns),
-        "conversations" => {
-            messages(spelling, value, share_gpt).map(|messages| conversation(object, messages))
+        "prompt_token_ids" => PromptBody::Tokens(tokens(value)?),
+        "turns" => PromptBody::Turns(turns(value)?),
+        "conversations" => conversation(object, share_gpt::conversations(value, remarks)?),
+        _ => {
+            let messages = messages(spelling, value)?;
+            match questions(&messages) {
+                Some(turns) if !object.contains_key("tools") => {
+                    remarks.push(QUESTIONS_ALONE);
+                    PromptBody::Turns(turns)
+                }
+                _ => conversation(object, messages),
+            }
         }
-        _ => messages(spelling, value, |_, message| Ok(message.clone()))
-            .map(|messages| conversation(object, messages)),
+    };
+    if asks(&body).any(is_placeholder) {
+        return Err(Refusal::Unusable(PLACEHOLDER.into()));
     }
+    Ok(body)
+}
+
+/// Makes plain text the question of a user.
+pub(super) fn as_chat(body: &mut PromptBody) {
+    if let PromptBody::Text(text) = body {
+        *body = PromptBody::Messages {
+            messages: vec![question_of(std::mem::take(text))],
+            tools: None,
+        };
+    }
+}
+
+fn question_of(text: String) -> Message {
+    let mut message = Message::new();
+    message.insert("role".into(), "user".into());
+    message.insert("content".into(), text.into());
+    message
+}
+
+/// The text of the first turn under one of the other spellings.
+fn first_turn(value: &Value) -> Option<&str> {
+    let first = value.get(0)?;
+    let text = ["content", "value"].iter().find_map(|key| first.get(*key));
+    text.unwrap_or(first).as_str()
+}
+
+/// What is asked in a body, as far as it is text.
+fn asks(body: &PromptBody) -> impl Iterator<Item = &str> {
+    let (turns, messages): (&[String], &[Message]) = match body {
+        PromptBody::Turns(turns) => (turns, &[]),
+        PromptBody::Messages { messages, .. } => (&[], messages),
+        PromptBody::Text(text) => (std::slice::from_ref(text), &[]),
+        PromptBody::Tokens(_) => (&[], &[]),
+    };
+    let contents = messages
+        .iter()
+        .filter_map(|message| message.get("content")?.as_str());
+    turns.iter().map(String::as_str).chain(contents)
+}
+
+/// The questions of messages that are nothing else and more than one, as SPEED-Bench has them.
+fn questions(messages: &[Message]) -> Option<Vec<String>> {
+    let question = |message: &Message| {
+        let content = message.get("content")?.as_str()?;
+        (message["role"] == "user").then(|| content.to_owned())
+    };
+    let questions = messages.iter().map(question).collect::<Option<Vec<_>>>();
+    questions.filter(|questions| questions.len() > 1)
 }
 
 /// The question of benchmarks that name its parts instead of a prompt: GSM8K (`question`), Alpaca (`instruction` and
 /// `input`), CNN/DailyMail (`article`, to be summarized).
-fn question(object: &Map<String, Value>) -> Option<std::result::Result<String, Problem>> {
+fn question(object: &Map<String, Value>) -> Option<Result<String, Problem>> {
     let text = |key: &str| {
         object.get(key).map(|value| match value {
             Value::String(text) => Ok(text.as_str()),
@@ -133,7 +164,7 @@ fn conversation(object: &Map<String, Value>, messages: Vec<Message>) -> PromptBo
     }
 }
 
-fn tokens(value: &Value) -> std::result::Result<Vec<u32>, Problem> {
+fn tokens(value: &Value) -> Result<Vec<u32>, Problem> {
     let list = list("prompt_token_ids", value)?;
     list.iter()
         .enumerate()
@@ -149,7 +180,7 @@ fn tokens(value: &Value) -> std::result::Result<Vec<u32>, Problem> {
         .collect()
 }
 
-fn turns(value: &Value) -> std::result::Result<Vec<String>, Problem> {
+fn turns(value: &Value) -> Result<Vec<String>, Problem> {
     list("turns", value)?
         .iter()
         .enumerate()
@@ -163,11 +194,7 @@ fn turns(value: &Value) -> std::result::Result<Vec<String>, Problem> {
         .collect()
 }
 
-fn messages(
-    key: &str,
-    value: &Value,
-    read: impl Fn(usize, &Message) -> std::result::Result<Message, Problem>,
-) -> std::result::Result<Vec<Message>, Problem> {
+fn messages(key: &str, value: &Value) -> Result<Vec<Message>, Problem> {
     let mut messages = Vec::new();
     for (index, entry) in list(key, value)?.iter().enumerate() {
         let Value::Object(entry) = entry else {
@@ -176,10 +203,11 @@ fn messages(
                 kind(entry)
             )));
         };
-        let message = read(index, entry)?;
-        if !message.get("role").is_some_and(Value::is_string) {
+        if !entry.get("role").is_some_and(Value::is_string) {
             return Err(Problem::new(format!("`{key}[{index}]` has no `role`")));
         }
+        let mut message = entry.clone();
+        parse_arguments(&mut message);
         messages.push(message);
     }
     while messages
@@ -196,35 +224,7 @@ fn messages(
     Ok(messages)
 }
 
-/// `{"from": "human", "value": …}` as `{"role": "user", "content": …}`.
-fn share_gpt(index: usize, entry: &Message) -> std::result::Result<Message, Problem> {
-    let role = entry
-        .get("from")
-        .or_else(|| entry.get("role"))
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let role = match role {
-        "human" | "user" => "user",
-        "gpt" | "assistant" | "bot" | "model" => "assistant",
-        "system" => "system",
-        "tool" | "observation" => "tool",
-        other => {
-            return Err(Problem::new(format!(
-                "`conversations[{index}]` comes from `{other}`, which is no known role"
-            )));
-        }
-    };
-    let content = entry
-        .get("value")
-        .or_else(|| entry.get("content"))
-        .ok_or_else(|| Problem::new(format!("`conversations[{index}]` has no `value`")))?;
-    let mut message = Message::new();
-    message.insert("role".into(), role.into());
-    message.insert("content".into(), content.clone());
-    Ok(message)
-}
-
-fn list<'a>(key: &str, value: &'a Value) -> std::result::Result<&'a Vec<Value>, Problem> {
+fn list<'a>(key: &str, value: &'a Value) -> Result<&'a Vec<Value>, Problem> {
     match value {
         Value::Array(list) if list.is_empty() => Err(Problem::new(format!("`{key}` is empty"))),
         Value::Array(list) => Ok(list),
@@ -232,17 +232,5 @@ fn list<'a>(key: &str, value: &'a Value) -> std::result::Result<&'a Vec<Value>, 
             "`{key}` is {}, not a list",
             kind(other)
         ))),
-    }
-}
-
-/// What a value is, in words.
-pub(super) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
     }
 }

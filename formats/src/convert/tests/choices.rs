@@ -155,3 +155,20 @@ fn values_that_are_no_numbers_stop_a_conversion_and_zeros_are_reported() {
         report.findings
     );
 }
+
+#[test]
+fn options_that_say_nothing_about_the_kind_of_head_are_reported_and_refused_under_strict() {
+    let mut request = ConvertRequest::new("head", "verifier", "output");
+    assert!(
+        Algorithm::ALL
+            .into_iter()
+            .all(|kind| request.without_meaning(kind).is_empty())
+    );
+    request.speculative_tokens = Some(3);
+    request.embedding = Embedding::Verifier;
+    request.fc_bias = FcBias::Refuse;
+    let idle = Algorithm::ALL.map(|kind| request.without_meaning(kind));
+    assert_eq!(idle[0], ["--num-speculative-tokens", "--fc-bias"]);
+    assert_eq!(idle[7], ["--embed", "--fc-bias"]);
+    assert_eq!(idle.map(|options| options.len()), [2, 0, 0, 1, 1, 1, 1, 2]);
+}

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::convert::{ConvertReport, ConvertRequest, Target, plan};
+use crate::convert::{ConvertReport, ConvertRequest, Embedding, Target, plan};
 
 /// A verifier, and what converting its layer made.
 fn convert(tiny: &TinyMtp) -> (Scratch, MtpHead, ConvertReport) {
@@ -82,6 +82,29 @@ fn the_matrix_of_nan_does_not_survive_a_conversion_and_the_steps_can_be_set() {
     );
     let methods: &Value = &config["speculators_config"]["proposal_methods"];
     assert_eq!(methods[0]["speculative_tokens"], 5);
+}
+
+#[test]
+fn an_option_for_another_kind_is_said_to_be_ignored_and_refused_under_strict() {
+    let scratch = Scratch::new();
+    let source = TinyMtp::verifier(MtpFamily::Qwen3).write(&scratch, "verifier");
+    let mut request = ConvertRequest::new(&source, &source, scratch.path("output"));
+    request.embedding = Embedding::Drop;
+    let decided = plan(&request).unwrap();
+    let ignored: Vec<&str> = decided
+        .decisions()
+        .iter()
+        .filter(|made| made.value == "ignored")
+        .map(|made| made.subject.as_str())
+        .collect();
+    assert_eq!(ignored, ["--embed"]);
+    request.options.strict = true;
+    let found = plan(&request).unwrap_err();
+    assert!(
+        found.iter().any(|found| found.code == codes::USAGE
+            && found.title == "`--embed` says nothing about a head of kind `mtp`"),
+        "{found:#?}"
+    );
 }
 
 #[test]

@@ -1,13 +1,14 @@
-//! What `eval` drafts and how it chooses tokens, from the command line.
+//! What is drafted and how tokens are chosen, from the command line: for `eval` and `generate`.
 
 use std::path::Path;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use speculators::decoding::{
-    Drafting, DynamicTree, MAX_SPECULATIVE_TOKENS, MAX_TREE_TOKENS, MAX_TREE_WIDTH, Sampling,
-    StaticTree, Strategy,
+    Drafting, DynamicTree, MAX_SPECULATIVE_TOKENS, MAX_TREE_TOKENS, MAX_TREE_WIDTH, Penalties,
+    Sampling, StaticTree, Strategy, Verification,
 };
 use speculators_formats::{Diagnostic, codes};
+use speculators_kernels::LossyTypical;
 
 use crate::failure::Failure;
 use crate::session::Session;
@@ -50,21 +51,51 @@ pub struct StrategyArguments {
     /// Sample among tokens at least this probable relative to the most likely one
     #[arg(long, value_name = "P", requires = "temperature", value_parser = min_p)]
     min_p: Option<f32>,
-    /// Choose the noise of sampling [default: 0]
-    #[arg(long, value_name = "SEED", requires = "temperature")]
+    /// Divide the logits of tokens in prompt or output by this where they are positive, and multiply the others
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = factor)]
+    repetition_penalty: f32,
+    /// Take this off the logit of a token for each time it is in the output
+    #[arg(long, value_name = "AMOUNT", default_value_t = 0.0, value_parser = amount, allow_negative_numbers = true)]
+    frequency_penalty: f32,
+    /// Take this off the logit of a token that is in the output
+    #[arg(long, value_name = "AMOUNT", default_value_t = 0.0, value_parser = amount, allow_negative_numbers = true)]
+    presence_penalty: f32,
+    /// End an output at this text; may be given several times
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub stop: Vec<String>,
+    /// Which draft tokens are kept, where tokens are sampled [default: match]
+    #[arg(long, value_enum, value_name = "RULE", requires = "temperature")]
+    verification: Option<Rule>,
+    /// Keep more draft tokens than the verifier's distribution allows: the output is no longer the verifier's
+    ///
+    /// `typical` or `typical=EPSILON,DELTA` is the typical acceptance of Medusa, 0.09 and 0.3 by default;
+    /// `thresholds=SINGLE,ACCUMULATED` are SGLang's.
+    #[arg(long, value_name = "RULE", requires = "temperature", conflicts_with = "verification", value_parser = lossy)]
+    lossy: Option<Verification>,
+    /// Choose the noise of sampling, and the order of `--shuffle` [default: 0]
+    #[arg(long, value_name = "SEED", requires = "seeded")]
     seed: Option<u64>,
 }
 
 impl StrategyArguments {
-    /// What was asked for; `speculative_tokens` is the length of the chain otherwise.
+    /// What was asked for; `speculative_tokens` is the length of the chain otherwise. With `shuffle` the seed has a use
+    /// even without sampling.
     pub fn resolve(
         &self,
         speculative_tokens: usize,
+        shuffle: bool,
         session: &Session,
     ) -> Result<Strategy, Failure> {
+        let sampling = self.sampling(shuffle, session);
         Ok(Strategy {
             drafting: self.drafting(speculative_tokens)?,
-            sampling: self.sampling(session),
+            sampling,
+            penalties: Penalties {
+                repetition: self.repetition_penalty,
+                frequency: self.frequency_penalty,
+                presence: self.presence_penalty,
+            },
+            verification: self.verification(&sampling, session),
         })
     }
 
@@ -100,19 +131,38 @@ impl StrategyArguments {
         }
     }
 
-    fn sampling(&self, session: &Session) -> Sampling {
+    fn verification(&self, sampling: &Sampling, session: &Session) -> Verification {
+        let rule = match self.verification {
+            None | Some(Rule::Match) => Verification::Match,
+            Some(Rule::Rejection) => Verification::Rejection,
+            Some(Rule::Block) => Verification::Block,
+        };
+        if sampling.is_greedy() && rule != Verification::Match {
+            session.say("`--verification` plays no part at temperature 0, where all rules are one");
+            return Verification::Match;
+        }
+        self.lossy.unwrap_or(rule)
+    }
+
+    /// What randomness is drawn by.
+    pub fn seed(&self) -> u64 {
+        self.seed.unwrap_or(0)
+    }
+
+    /// How tokens are chosen; `shuffle` has a use for a seed without sampling.
+    pub fn sampling(&self, shuffle: bool, session: &Session) -> Sampling {
         let sampling = Sampling {
             temperature: self.temperature,
             top_k: self.top_k.unwrap_or(0),
             top_p: self.top_p.unwrap_or(1.0),
             min_p: self.min_p.unwrap_or(0.0),
-            seed: self.seed.unwrap_or(0),
+            seed: self.seed(),
         };
         let filters = [
             ("--top-k", self.top_k.is_some()),
             ("--top-p", self.top_p.is_some()),
             ("--min-p", self.min_p.is_some()),
-            ("--seed", self.seed.is_some()),
+            ("--seed", self.seed.is_some() && !shuffle),
         ];
         if sampling.is_greedy() {
             for (name, _) in filters.iter().filter(|(_, given)| *given) {
@@ -122,6 +172,53 @@ impl StrategyArguments {
         }
         sampling
     }
+}
+
+/// Which draft tokens are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Rule {
+    /// Those that the verifier draws as well, by noise of the position: the tokens of plain decoding, one for one
+    Match,
+    /// The head draws too, and its tokens are accepted by how probable both find them (Leviathan, Chen)
+    Rejection,
+    /// The same over a whole chain at once, which keeps more (Sun et al.)
+    Block,
+}
+
+fn lossy(text: &str) -> Result<Verification, String> {
+    const EXPECTED: &str = "expected `typical`, `typical=EPSILON,DELTA` or `thresholds=SINGLE,ACCUMULATED`, with numbers above 0 and at most 1";
+    let (name, numbers) = text.split_once('=').unwrap_or((text, ""));
+    let numbers: Vec<f32> = numbers
+        .split(',')
+        .filter(|number| !number.is_empty())
+        .map(|number| number_within(number, EXPECTED))
+        .collect::<Result<_, _>>()?;
+    match (name, &numbers[..]) {
+        ("typical", []) => {
+            let LossyTypical { epsilon, delta } = LossyTypical::medusa();
+            Ok(Verification::Typical { epsilon, delta })
+        }
+        ("typical", &[epsilon, delta]) => Ok(Verification::Typical { epsilon, delta }),
+        ("thresholds", &[single, accumulated]) => Ok(Verification::Thresholds {
+            single,
+            accumulated,
+        }),
+        _ => Err(EXPECTED.to_owned()),
+    }
+}
+
+fn number_within(text: &str, expected: &str) -> Result<f32, String> {
+    number(text, expected, |value| value > 0.0 && value <= 1.0).map_err(|_| expected.to_owned())
+}
+
+fn factor(text: &str) -> Result<f32, String> {
+    number(text, "a finite number above 0", |value| {
+        value > 0.0 && value.is_finite()
+    })
+}
+
+fn amount(text: &str) -> Result<f32, String> {
+    number(text, "a finite number", f32::is_finite)
 }
 
 fn temperature(text: &str) -> Result<f32, String> {

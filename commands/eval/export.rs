@@ -1,0 +1,78 @@
+//! Records written as a whole, in the form that the name of the file asks for.
+
+use std::path::{Path, PathBuf};
+
+use speculators::evaluation::{Records, RecordsWriter, RequestFigures, Setting, write_table};
+use speculators_formats::{Diagnostic, Place, codes};
+
+use crate::failure::Failure;
+use crate::output::OutputFile;
+use crate::session::Session;
+
+/// Whether a name asks for a Parquet table.
+pub fn is_table(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"))
+}
+
+/// Where lines go while a run lasts. A table is only readable once it is complete, so that a crash would leave nothing
+/// of it. The name is one that nothing else bears, since `--force` replaces what does.
+pub fn lines_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    if is_table(path) {
+        name.push(".jsonl");
+    }
+    name.into()
+}
+
+/// Puts the table in place of the lines, where a table was asked for.
+pub fn replace_lines(
+    path: &Path,
+    force: bool,
+    setting: &Setting,
+    requests: &[RequestFigures],
+    session: &Session,
+) -> Result<(), Failure> {
+    if !is_table(path) {
+        return Ok(());
+    }
+    let records = Records {
+        setting: setting.clone(),
+        requests: requests.to_vec(),
+        unfinished: Vec::new(),
+        torn: false,
+    };
+    write(path, force, &records)?;
+    let lines = lines_of(path);
+    fs_err::remove_file(&lines).map_err(|error| unwritable(&lines, &error))?;
+    let (table, lines) = (path.display(), lines.display());
+    session.detail(&format!("{table} holds the records; {lines} is removed"));
+    Ok(())
+}
+
+/// Writes the complete requests of records.
+pub fn write(path: &Path, force: bool, records: &Records) -> Result<(), Failure> {
+    let mut output = OutputFile::create(path, force)?;
+    let written = if is_table(path) {
+        write_table(&mut output, records)
+    } else {
+        RecordsWriter::begin(&mut output, &records.setting).and_then(|mut writer| {
+            records
+                .requests
+                .iter()
+                .try_for_each(|one| writer.request(one))
+        })
+    };
+    written.map_err(|error| unwritable(path, &error))?;
+    Ok(output.finish()?)
+}
+
+/// That a file of records cannot be written.
+pub fn unwritable(path: &Path, error: &std::io::Error) -> Diagnostic {
+    Diagnostic::error(
+        codes::OUTPUT_UNWRITABLE,
+        "the records file cannot be written",
+    )
+    .at(Place::file(path))
+    .note(error.to_string())
+}
