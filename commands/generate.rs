@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering;
 use anyhow::Context;
 use clap::Args;
 use serde_json::Map;
-use speculators::decoding::{Limits, Sampling};
+use speculators::decoding::{Limits, Sampling, StopStrings};
 use speculators::demo;
 use speculators::evaluation::{RequestFigures, request_seed};
-use speculators::text::{PromptBody, parse_prompts};
+use speculators::text::{PromptBody, PromptOptions, PromptSet};
 use speculators_formats::{Diagnostic, codes};
 
 use crate::arguments::Format;
@@ -135,6 +135,7 @@ fn generate(arguments: &GenerateArguments, session: &Session) -> Outcome {
     );
     let run = Run {
         limits: Limits::new(&models.verifier, max_new_tokens),
+        stop: arguments.strategy.stop.clone(),
         system: arguments.system.clone(),
         marks: Marks::settle(arguments.show_accepted, session),
         models,
@@ -162,8 +163,12 @@ fn prompt(arguments: &GenerateArguments, session: &Session) -> Result<String, Fa
         }
         Some(text) => Ok(text.to_owned()),
         None => {
-            let prompts = parse_prompts(Path::new(demo::PROMPTS_NAME), demo::PROMPTS, Some(1))?;
-            let messages = prompts.first().and_then(|prompt| match &prompt.body {
+            let options = PromptOptions {
+                limit: Some(1),
+                ..PromptOptions::default()
+            };
+            let set = PromptSet::parse(Path::new(demo::PROMPTS_NAME), demo::PROMPTS, options)?;
+            let messages = set.prompts.first().and_then(|prompt| match &prompt.body {
                 PromptBody::Messages { messages, .. } => messages.last(),
                 _ => None,
             });
@@ -178,7 +183,8 @@ fn prompt(arguments: &GenerateArguments, session: &Session) -> Result<String, Fa
 /// Everything that a text is made with.
 struct Run<'a> {
     models: Models,
-    limits: Limits,
+    limits: Limits<'static>,
+    stop: Vec<String>,
     system: Option<String>,
     marks: Option<Marks>,
     session: &'a Session,
@@ -216,7 +222,7 @@ impl Run<'_> {
                 &self.models,
                 &answer,
                 templated,
-                self.models.sampling,
+                self.models.choosing.sampling,
                 self.limits.max_new_tokens,
             );
             self.session.print_json(&report)?;
@@ -302,10 +308,14 @@ impl Run<'_> {
         screen: Option<&mut Screen>,
     ) -> Result<Answer, Failure> {
         let sampling = Sampling {
-            seed: request_seed(self.models.sampling.seed, [0, turn]),
-            ..self.models.sampling
+            seed: request_seed(self.models.choosing.sampling.seed, [0, turn]),
+            ..self.models.choosing.sampling
         };
-        let limits = &self.limits;
+        let mut limits = self.limits.clone();
+        if !self.stop.is_empty() {
+            limits.stop = Some(StopStrings::new(&self.stop, &self.models.text.tokenizer));
+        }
+        let limits = &limits;
         Answer::generate(&self.models, prompt, sampling, limits, screen, self.session)
     }
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use speculators::decoding::{
-    Drafting, DynamicTree, MAX_SPECULATIVE_TOKENS, MAX_TREE_TOKENS, MAX_TREE_WIDTH, Penalties,
-    Sampling, StaticTree, Strategy, Verification,
+    Choosing, Drafting, DynamicTree, MAX_SPECULATIVE_TOKENS, MAX_TREE_TOKENS, MAX_TREE_WIDTH,
+    Penalties, Sampling, StaticTree, Strategy, Verification,
 };
 use speculators_formats::{Diagnostic, codes};
 use speculators_kernels::LossyTypical;
@@ -86,15 +86,14 @@ impl StrategyArguments {
         shuffle: bool,
         session: &Session,
     ) -> Result<Strategy, Failure> {
-        let sampling = self.sampling(shuffle, session);
+        let Choosing {
+            sampling,
+            penalties,
+        } = self.choosing(shuffle, session);
         Ok(Strategy {
             drafting: self.drafting(speculative_tokens)?,
             sampling,
-            penalties: Penalties {
-                repetition: self.repetition_penalty,
-                frequency: self.frequency_penalty,
-                presence: self.presence_penalty,
-            },
+            penalties,
             verification: self.verification(&sampling, session),
         })
     }
@@ -150,7 +149,18 @@ impl StrategyArguments {
     }
 
     /// How tokens are chosen; `shuffle` has a use for a seed without sampling.
-    pub fn sampling(&self, shuffle: bool, session: &Session) -> Sampling {
+    pub fn choosing(&self, shuffle: bool, session: &Session) -> Choosing {
+        Choosing {
+            sampling: self.sampling(shuffle, session),
+            penalties: Penalties {
+                repetition: self.repetition_penalty,
+                frequency: self.frequency_penalty,
+                presence: self.presence_penalty,
+            },
+        }
+    }
+
+    fn sampling(&self, shuffle: bool, session: &Session) -> Sampling {
         let sampling = Sampling {
             temperature: self.temperature,
             top_k: self.top_k.unwrap_or(0),

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use speculators::decoding::{Chooser, Drafting};
 use speculators::evaluation::{
-    AcceptanceDifference, Comparison, Difference, Report, SamplingSetting, Setting,
+    AcceptanceDifference, Comparison, Difference, Guarantee, Report, SamplingSetting, Setting,
 };
 use speculators::text::TextModel;
 
@@ -209,6 +209,21 @@ fn latency(report: &Report, output: &mut impl Write) -> io::Result<()> {
 
 fn lossless(report: &Report, output: &mut impl Write) -> io::Result<()> {
     let lossless = &report.lossless;
+    match lossless.guarantee {
+        Guarantee::Tokens => {}
+        Guarantee::Distribution => {
+            return writeln!(
+                output,
+                "lossless in distribution, by the rule of verification; tokens are drawn anew, so that they cannot be compared with plain decoding"
+            );
+        }
+        Guarantee::Nothing => {
+            return writeln!(
+                output,
+                "LOSSY: `--lossy` keeps tokens that the verifier would not; the output is not distributed as plain decoding"
+            );
+        }
+    }
     if lossless.mismatched == 0 {
         return writeln!(
             output,

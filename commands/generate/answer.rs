@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use speculators::Error;
 use speculators::decoding::{
-    Limits, Sampling, StepRecord, Strategy, generate_with, speculate_with,
+    Choosing, Limits, Sampling, StepRecord, Strategy, generate_with, speculate_with,
 };
 use speculators::evaluation::{RequestFigures, StepFigures};
 use speculators::text::TextStream;
@@ -38,7 +38,7 @@ impl Answer {
         models: &Models,
         prompt: Vec<u32>,
         sampling: Sampling,
-        limits: &Limits,
+        limits: &Limits<'_>,
         screen: Option<&mut Screen>,
         session: &Session,
     ) -> Result<Answer, Failure> {
@@ -52,6 +52,10 @@ impl Answer {
             failed: None,
             session,
         };
+        let choosing = Choosing {
+            sampling,
+            penalties: models.choosing.penalties,
+        };
         let progress = &mut |tokens: &[u32], step: Option<&StepRecord>| listener.hear(tokens, step);
         let (verifier, cancelled) = (&models.verifier, session.cancelled());
         let generation = match &models.speculator {
@@ -59,13 +63,15 @@ impl Answer {
                 let strategy = Strategy {
                     drafting: speculator.drafting.clone(),
                     sampling,
+                    penalties: choosing.penalties,
+                    verification: speculator.verification,
                 };
                 let head = &speculator.head;
                 speculate_with(
                     verifier, head, &prompt, limits, &strategy, cancelled, progress,
                 )
             }
-            None => generate_with(verifier, &prompt, limits, &sampling, cancelled, progress),
+            None => generate_with(verifier, &prompt, limits, choosing, cancelled, progress),
         };
         let heard = listener.finish()?;
         let finish = match generation {

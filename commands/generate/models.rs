@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use speculators::decoding::{Drafting, Sampling};
+use speculators::decoding::{Choosing, Drafting, Verification};
 use speculators::demo;
 use speculators::models::{DraftHead, Verifier};
 use speculators::text::TextModel;
@@ -29,7 +29,7 @@ pub struct Models {
     /// What drafts for it; nothing with `--no-speculation`.
     pub speculator: Option<Speculator>,
     /// How tokens are chosen.
-    pub sampling: Sampling,
+    pub choosing: Choosing,
 }
 
 /// A head and how it is used.
@@ -40,6 +40,8 @@ pub struct Speculator {
     pub head: DraftHead,
     /// What it proposes in each step.
     pub drafting: Drafting,
+    /// What of it is kept.
+    pub verification: Verification,
 }
 
 impl Models {
@@ -69,27 +71,29 @@ impl Models {
             .as_ref()
             .map(|opened| opened.description.speculative_tokens);
         let strategy = own_length
-            .map(|length| arguments.strategy.resolve(length, session))
+            .map(|length| arguments.strategy.resolve(length, false, session))
             .transpose()?;
         let verifier = Verifier::load(&sources.verifier)?;
         session.show(verifier.warnings());
-        let (sampling, speculator) = match (strategy, opened) {
+        let (choosing, speculator) = match (strategy, opened) {
             (Some(strategy), Some(opened)) => {
+                let choosing = strategy.choosing();
                 let speculator = Speculator {
                     name: sources.speculator_name,
                     head: DraftHead::load(&opened, &verifier)?,
+                    verification: strategy.verification,
                     drafting: strategy.drafting,
                 };
-                (strategy.sampling, Some(speculator))
+                (choosing, Some(speculator))
             }
-            _ => (arguments.strategy.sampling(session), None),
+            _ => (arguments.strategy.choosing(false, session), None),
         };
         Ok(Models {
             verifier_name: sources.verifier_name,
             verifier,
             text,
             speculator,
-            sampling,
+            choosing,
         })
     }
 

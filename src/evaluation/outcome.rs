@@ -29,7 +29,8 @@ pub struct Outcome {
     pub decode: Duration,
     /// Time of the prompt pass with plain decoding.
     pub plain_prefill: Duration,
-    /// Time of all later tokens with plain decoding.
+    /// Time of all later tokens with plain decoding; where it gave another number of them, scaled to as many as with
+    /// speculation.
     pub plain_decode: Duration,
     /// Both gave the same tokens.
     pub lossless: bool,

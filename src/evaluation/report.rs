@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::decoding::Verification;
 use crate::evaluation::bootstrap::Bootstrap;
 use crate::evaluation::tally::Tally;
 use crate::evaluation::{
@@ -71,9 +72,24 @@ pub struct Latency {
     pub speedup: f64,
 }
 
+/// What speculation leaves as it would be without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Guarantee {
+    /// Every token; it is compared.
+    #[default]
+    Tokens,
+    /// The distribution of the output, by the rule of verification. Tokens are drawn anew, and differ.
+    Distribution,
+    /// Nothing: the rule is lossy.
+    Nothing,
+}
+
 /// Whether speculation changed anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Lossless {
+    /// What is to stay the same. Only tokens can be compared request by request.
+    pub guarantee: Guarantee,
     /// Requests whose tokens were compared with plain decoding.
     pub checked: usize,
     /// Requests whose tokens differ; anything but 0 is a bug.
@@ -160,7 +176,7 @@ impl Report {
             schema: "speculators.eval/1",
             acceptance: counts.acceptance(),
             latency: single_stream.then(|| Latency::fold(requests, &counts)),
-            lossless: Lossless::fold(requests),
+            lossless: Lossless::fold(requests, &setting),
             metrics: measure(requests, &setting),
             resampling: Resampling::MADE,
             context_lengths: ContextReport::fold(requests, positions),
@@ -304,13 +320,25 @@ impl Latency {
 }
 
 impl Lossless {
-    fn fold(requests: &[RequestFigures]) -> Lossless {
+    fn fold(requests: &[RequestFigures], setting: &Setting) -> Lossless {
+        let guarantee = match setting.verification {
+            Verification::Match => Guarantee::Tokens,
+            rule if rule.is_lossy() => Guarantee::Nothing,
+            _ => Guarantee::Distribution,
+        };
+        if guarantee != Guarantee::Tokens {
+            return Lossless {
+                guarantee,
+                ..Lossless::default()
+            };
+        }
         let mismatched_ids: Vec<String> = requests
             .iter()
             .filter(|request| !request.lossless)
             .map(|request| request.id.clone())
             .collect();
         Lossless {
+            guarantee,
             checked: requests.len(),
             mismatched: mismatched_ids.len(),
             mismatched_ids,

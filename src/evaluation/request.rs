@@ -57,7 +57,8 @@ pub struct RequestFigures {
     /// Time of the prompt pass with plain decoding.
     #[serde(rename = "plain_prefill_us", with = "microseconds")]
     pub plain_prefill: Duration,
-    /// Time of all later tokens with plain decoding.
+    /// Time of all later tokens with plain decoding; where it gave another number of them, scaled to as many as with
+    /// speculation.
     #[serde(rename = "plain_decode_us", with = "microseconds")]
     pub plain_decode: Duration,
     /// Both gave the same tokens.

@@ -210,7 +210,7 @@ fn other_prompts(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::parse_prompts;
+    use crate::text::{PromptOptions, PromptSet};
 
     fn prompts() -> Vec<Prompt> {
         let text = concat!(
@@ -219,7 +219,9 @@ mod tests {
             "{\"id\": \"c\", \"turns\": [\"one\", \"two\"]}\n",
             "{\"id\": \"d\", \"prompt\": \"x\"}\n",
         );
-        parse_prompts(Path::new("p"), text, None).unwrap()
+        PromptSet::parse(Path::new("p"), text, PromptOptions::default())
+            .unwrap()
+            .prompts
     }
 
     fn request(id: &str, place: [usize; 2]) -> RequestFigures {

@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 use speculators_formats::{Diagnostic, Place, codes};
 use speculators_kernels::philox4x32;
 
-use crate::decoding::{Generation, Limits, StepRecord, Strategy, generate_with, speculate_with};
+use crate::decoding::{
+    Generation, Limits, StepRecord, StopStrings, Strategy, generate_with, speculate_with,
+};
 use crate::evaluation::in_flight::run_in_flight;
+use crate::evaluation::tally::count;
 use crate::evaluation::turns::{Turns, check_ids, request_id};
 use crate::evaluation::{Event, Outcome};
 use crate::models::{DraftHead, Verifier};
@@ -25,6 +28,8 @@ pub struct Options {
     pub strategy: Strategy,
     /// Output limit per request, in tokens.
     pub max_new_tokens: usize,
+    /// Strings that end an output; they need a tokenizer.
+    pub stop: Vec<String>,
     /// Prompts that are decoded at the same time. Times are those of a single stream only if it is 1.
     pub concurrency: usize,
 }
@@ -87,7 +92,10 @@ impl Evaluation<'_> {
         cancelled: &AtomicBool,
         watch: &mut dyn FnMut(Event<'_>) -> Result<()>,
     ) -> Result<()> {
-        let limits = Limits::new(self.verifier, options.max_new_tokens);
+        let mut limits = Limits::new(self.verifier, options.max_new_tokens);
+        if !options.stop.is_empty() {
+            limits.stop = Some(StopStrings::new(&options.stop, &self.text()?.tokenizer));
+        }
         let mut turns = Turns::default();
         while turns.next(prompt) {
             let tokens = self.encode(prompt, &turns)?;
@@ -103,7 +111,10 @@ impl Evaluation<'_> {
                 })?;
             speculative.total = speculative.total.saturating_sub(watched.finish()?);
             let place = [index, turns.begun - 1];
-            let outcome = self.outcome(place, prompt, tokens, plain, speculative)?;
+            let mut outcome = self.outcome(place, prompt, tokens, plain, speculative)?;
+            if let (Some(stop), Some(text)) = (&limits.stop, &mut outcome.text) {
+                text.truncate(stop.cut(text).len());
+            }
             turns.answer(outcome.text.as_deref().unwrap_or_default());
             watch(Event::Finished(&outcome))?;
         }
@@ -114,14 +125,14 @@ impl Evaluation<'_> {
     fn decode(
         &self,
         tokens: &[u32],
-        limits: &Limits,
+        limits: &Limits<'_>,
         strategy: &Strategy,
         cancelled: &AtomicBool,
         progress: &mut dyn FnMut(&[u32], Option<&StepRecord>),
     ) -> Result<(Generation, Generation)> {
         let silent = &mut |_: &[u32], _: Option<&StepRecord>| {};
-        let sampling = &strategy.sampling;
-        let plain = generate_with(self.verifier, tokens, limits, sampling, cancelled, silent)?;
+        let choosing = strategy.choosing();
+        let plain = generate_with(self.verifier, tokens, limits, choosing, cancelled, silent)?;
         let speculative = speculate_with(
             self.verifier,
             self.head,
@@ -232,6 +243,14 @@ impl Evaluation<'_> {
             .text
             .map(|text| text.tokenizer.decode(&speculative.output_token_ids))
             .transpose()?;
+        let plain_decode = plain.total.saturating_sub(plain.prefill);
+        // Where rules draw anew, outputs differ in length, and times are compared for the same number of tokens.
+        let later = |generation: &Generation| generation.output_token_ids.len().saturating_sub(1);
+        let plain_decode = match (later(&plain), later(&speculative)) {
+            (0, _) => plain_decode,
+            (there, here) if there == here => plain_decode,
+            (there, here) => plain_decode.mul_f64(count(here) / count(there)),
+        };
         Ok(Outcome {
             place,
             id: request_id(prompt, place[1]),
@@ -244,7 +263,7 @@ impl Evaluation<'_> {
             prefill: speculative.prefill,
             decode: speculative.total.saturating_sub(speculative.prefill),
             plain_prefill: plain.prefill,
-            plain_decode: plain.total.saturating_sub(plain.prefill),
+            plain_decode,
         })
     }
 }

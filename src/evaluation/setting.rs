@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::decoding::{Drafting, Sampling};
+use crate::decoding::{Drafting, Penalties, Sampling, Strategy, Verification};
 
 /// What was run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,15 @@ pub struct Setting {
     pub drafting: Drafting,
     /// How tokens are chosen.
     pub sampling: SamplingSetting,
+    /// Which draft tokens are kept.
+    #[serde(default)]
+    pub verification: Verification,
+    /// What is taken off the logits of tokens that have occurred; none where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub penalties: Option<PenaltiesSetting>,
+    /// Strings that end an output.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
     /// Output limit per request, in tokens.
     pub max_new_tokens: usize,
     /// Dtype that activations are rounded to.
@@ -65,6 +74,9 @@ impl Setting {
                 num_speculative_tokens,
             },
             sampling: Sampling::greedy().into(),
+            verification: Verification::Match,
+            penalties: None,
+            stop: Vec::new(),
             max_new_tokens: 8,
             dtype: String::new(),
             instruction_set: String::new(),
@@ -72,6 +84,34 @@ impl Setting {
             concurrency: 1,
             shuffle_seed: None,
         }
+    }
+}
+
+/// What is taken off the logits of tokens that have occurred, in the terms of serving engines.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PenaltiesSetting {
+    /// Divides positive logits of tokens in prompt or output, and multiplies the others.
+    pub repetition: f32,
+    /// Taken off for each time that a token is in the output.
+    pub frequency: f32,
+    /// Taken off where a token is in the output.
+    pub presence: f32,
+}
+
+impl PenaltiesSetting {
+    /// None where they change nothing.
+    #[must_use]
+    pub fn of(strategy: &Strategy) -> Option<PenaltiesSetting> {
+        let Penalties {
+            repetition,
+            frequency,
+            presence,
+        } = strategy.penalties;
+        (!strategy.penalties.is_none()).then_some(PenaltiesSetting {
+            repetition,
+            frequency,
+            presence,
+        })
     }
 }
 

@@ -85,7 +85,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::text::parse_prompts;
+    use crate::text::{PromptOptions, PromptSet};
 
     #[test]
     fn requests_of_the_same_name_are_found_among_turns_too() {
@@ -94,7 +94,9 @@ mod tests {
             "{\"id\": \"b\", \"prompt\": \"x\"}\n",
             "{\"id\": \"a/2\", \"prompt\": \"x\"}\n",
         );
-        let prompts = parse_prompts(Path::new("p"), text, None).unwrap();
+        let prompts = PromptSet::parse(Path::new("p"), text, PromptOptions::default())
+            .unwrap()
+            .prompts;
         assert_eq!(places(&prompts, &[1, 0]), [[1, 0], [0, 0], [0, 1]]);
         assert!(check_ids(&prompts, &[0, 1]).is_ok());
         assert!(check_ids(&prompts, &[2, 1]).is_ok());
