@@ -118,18 +118,21 @@ fn measure(mut arguments: ProbeArguments, session: &Session) -> Outcome {
     session.show(verifier.warnings());
 
     let wanted = arguments.tokens as usize;
-    let bar = progress::count_bar(session, wanted as u64, "writing");
+    let bar = progress::parts_bar(session, wanted as u64, "writing");
     let texts = write_texts(
         &verifier,
         &prompts,
         wanted,
         &subject,
         session.cancelled(),
-        &mut |tokens| bar.set_position(tokens as u64),
+        &mut |tokens| {
+            bar.set_position(tokens as u64);
+            bar.set_message(format!("{tokens} tokens"));
+        },
     );
     bar.finish_and_clear();
     let texts = texts?;
-    let bar = progress::count_bar(session, 0, "reading the head in other ways");
+    let bar = progress::parts_bar(session, 0, "measuring");
     let findings = probe(
         &subject,
         &verifier,
@@ -138,6 +141,7 @@ fn measure(mut arguments: ProbeArguments, session: &Session) -> Outcome {
         &mut |readings| {
             bar.set_length(readings as u64);
             bar.set_position(readings as u64);
+            bar.set_message(format!("{readings} readings"));
         },
     );
     bar.finish_and_clear();
