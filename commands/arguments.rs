@@ -13,6 +13,7 @@ use crate::explain::ExplainArguments;
 use crate::generate::GenerateArguments;
 use crate::init::InitArguments;
 use crate::inspect::InspectArguments;
+use crate::probe::ProbeArguments;
 use crate::pull::PullArguments;
 use crate::push::PushArguments;
 use crate::schema::SchemaArguments;
@@ -108,6 +109,7 @@ pub enum Command {
     Inspect(InspectArguments),
     Diff(DiffArguments),
     Eval(EvalArguments),
+    Probe(ProbeArguments),
     Generate(Box<GenerateArguments>),
     Push(PushArguments),
     Doctor(DoctorArguments),

@@ -16,6 +16,7 @@ mod init;
 mod inspect;
 mod models;
 mod output;
+mod probe;
 mod progress;
 mod pull;
 mod push;
@@ -66,6 +67,7 @@ fn run(arguments: Arguments, session: &Session) -> Outcome {
         Command::Diff(command) => diff::run(command, session),
         Command::Eval(command) => eval::run(command, session),
         Command::Generate(command) => generate::run(*command, session),
+        Command::Probe(command) => probe::run(command, session),
         Command::Vocab(command) => vocab::run(command, session),
         Command::Doctor(command) => doctor::run(&command, session),
         Command::Explain(command) => explain::run(&command, session),

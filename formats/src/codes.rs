@@ -477,6 +477,25 @@ codes! {
          of its family, and those of the usual families are known here. This config leaves out a key of a family that is not \
          known, or has a rotary embedding that cannot be brought to the form drafts are run with.\n\n\
          Add the key the finding names to a copy of the config, with the value that the verifier's own code takes.";
+    PROBE_TEXT = 451, "too little text to measure on",
+        "`probe` holds the head against text that the verifier writes itself. Of a few dozen positions nothing can be \
+         told: chance alone would decide.\n\n\
+         Give more prompts, or such as the verifier answers at length, and raise `--tokens` (1000 by default).";
+    PROBE_CONTRADICTED = 452, "what is declared agrees less with the verifier than another reading",
+        "Layer ids, norm flags and the rotary embedding are not visible in the tensors. Read as declared, the head drafts \
+         the verifier's tokens less often than read otherwise, by more than chance explains. A runtime reads what is \
+         declared.\n\n\
+         `probe --write` puts the reading that agrees best into the config of a head in the speculators layout; for any \
+         other layout, `convert` takes it as flags, which the finding names.";
+    PROBE_UNDECIDED = 453, "measurement does not decide between two readings",
+        "The readings differ by less than three standard errors, or the head agrees with the verifier no more than one \
+         that always proposes the commonest token. Nothing is picked then.\n\n\
+         Raise `--tokens`, or give longer prompts where the rotary embedding is in question: bases differ at a distance. A \
+         head that agrees with nothing is untrained, or was made for another verifier.";
+    PROBE_WRITE = 454, "what was measured cannot be written here",
+        "Only a config in the speculators layout says all of it in so many words, and `probe` changes configs only, no \
+         weights and no file that others may share.\n\n\
+         Convert the head with the flags that the finding names, or fetch a copy of your own.";
     RUNTIME_KIND = 501, "the runtime does not serve this kind of checkpoint",
         "A runtime finds out what it was given by a few keys of the config, or by the file itself. This checkpoint is of \
          a kind, or in a layout, that the runtime named by `--for` does not know: it stops at once, or takes the head \
