@@ -15,6 +15,7 @@ use crate::init::InitArguments;
 use crate::inspect::InspectArguments;
 use crate::pull::PullArguments;
 use crate::push::PushArguments;
+use crate::schema::SchemaArguments;
 use crate::stitch_mtp::StitchMtpArguments;
 use crate::validate::ValidateArguments;
 use crate::vocab::VocabArguments;
@@ -111,6 +112,7 @@ pub enum Command {
     Push(PushArguments),
     Doctor(DoctorArguments),
     Explain(ExplainArguments),
+    Schema(SchemaArguments),
     Completions(CompletionsArguments),
 }
 

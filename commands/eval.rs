@@ -27,6 +27,7 @@ mod best;
 mod export;
 mod gathering;
 mod measures;
+mod pages;
 mod prompts;
 mod records_file;
 mod runs;
@@ -36,6 +37,7 @@ use bar::Bar;
 use best::BestArguments;
 use gathering::{Gathering, Outputs};
 use measures::MeasureArguments;
+use pages::{PageArguments, PageFile};
 use prompts::PromptArguments;
 use records_file::RecordsFile;
 use runs::{Plan, RunArguments};
@@ -50,7 +52,7 @@ const DEMO_NEW_TOKENS: usize = 64;
 /// counts it.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("seeded").args(["temperature", "shuffle"]).multiple(true))]
-#[command(group = ArgGroup::new("written").args(["outputs", "records", "write_tree", "write_calibration"]).multiple(true))]
+#[command(group = ArgGroup::new("written").args(["outputs", "records", "report", "write_tree", "write_calibration"]).multiple(true))]
 #[command(after_long_help = "\
 Prompts are JSON objects, one a line or in a list, with one of `prompt`, `messages`, `turns`,
 `conversations` (ShareGPT) or `prompt_token_ids`, and optionally `id` and `category`; a `.txt`
@@ -71,16 +73,18 @@ Examples:
   speculators eval --verifier V --speculator S --prompts P.jsonl --fail-under mean_length=2.5
   speculators eval --from-records new.jsonl --against old.jsonl --metrics all
   speculators eval --verifier V --speculator S --prompts P.jsonl --records R.jsonl --resume
-  speculators eval --verifier V --speculator S --prompts P.jsonl --shuffle --limit 200 --concurrency 8")]
+  speculators eval --verifier V --speculator S --prompts P.jsonl --shuffle --limit 200 --concurrency 8
+  speculators eval --from-records new.jsonl --report new.html --report card.md
+  speculators eval --compare old.json new.json --report differences.html")]
 pub struct EvalArguments {
     /// Evaluate the head that comes with this program; nothing else is needed
     #[arg(long, conflicts_with_all = ["verifier", "speculator", "prompts"])]
     pub demo: bool,
     /// Directory of the verifier: config, safetensors, tokenizer
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["demo", "from_records"])]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["demo", "from_records", "compare"])]
     pub verifier: Option<PathBuf>,
     /// Directory of the head, in any layout that `inspect` recognizes
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["demo", "from_records"])]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["demo", "from_records", "compare"])]
     pub speculator: Option<PathBuf>,
     /// What to ask.
     #[command(flatten)]
@@ -106,9 +110,13 @@ pub struct EvalArguments {
     /// Replace files that are to be written if they exist
     #[arg(long, requires = "written")]
     pub force: bool,
-    /// Compare with another engine's outputs (`id`, `output_token_ids` a line) and show where logits tie
-    #[arg(long, value_name = "FILE.jsonl")]
-    pub compare: Option<PathBuf>,
+    /// Compare with another engine's outputs; or, with two files, compare two finished runs and run nothing
+    ///
+    /// One file has another engine's outputs, `id` and `output_token_ids` a line: shown is where tokens part and whether
+    /// logits tie there. Two files are reports (`--format json`) or records of finished runs: their requests are paired
+    /// by prompt, and shown are the differences of the second from the first, with intervals.
+    #[arg(long, value_name = "FILE", num_args = 1..=2)]
+    pub compare: Vec<PathBuf>,
     /// Order of the prompts, several at a time, going on.
     #[command(flatten)]
     pub runs: RunArguments,
@@ -118,6 +126,9 @@ pub struct EvalArguments {
     /// What would be best.
     #[command(flatten)]
     pub best: BestArguments,
+    /// Pages of the report.
+    #[command(flatten)]
+    pub pages: PageArguments,
 }
 
 /// Runs the command.
@@ -127,9 +138,13 @@ pub fn run(arguments: EvalArguments, session: &Session) -> Outcome {
 }
 
 fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
+    if let Some(runs) = pages::two_runs(&arguments)? {
+        return pages::compare(&arguments, runs, session);
+    }
     if let Some(path) = &arguments.measure.from_records {
         return fold_again(&arguments, path, session);
     }
+    pages::check_run(&arguments)?;
     if let Some(threads) = arguments.threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(usize::from(threads))
@@ -143,10 +158,11 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         .as_deref()
         .map(|path| OutputFile::create(path, arguments.force))
         .transpose()?;
+    let pages = arguments.pages.open(arguments.force)?;
     let references = arguments
         .compare
-        .as_deref()
-        .map(read_references)
+        .first()
+        .map(|path| read_references(path))
         .transpose()?;
     let measure = &arguments.measure;
     let earlier = measure.earlier(session)?;
@@ -313,6 +329,16 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
     if let Some(best) = &best {
         files.write(best)?;
     }
+    if let Some(path) = measure
+        .records
+        .as_deref()
+        .filter(|path| best.is_some() && export::is_table(path))
+    {
+        session.say(&format!(
+            "{}: a table has no place for the survey; records that end with `.jsonl` keep it",
+            path.display()
+        ));
+    }
     if let Some(path) = &measure.records {
         export::replace_lines(path, arguments.force, &setting, &requests, session)?;
     }
@@ -324,11 +350,13 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
     let mut report = Report::fold(setting, &requests, comparison);
     report.best = best;
     report.against = earlier.map(|earlier| Paired::make(&report.setting, &requests, &earlier));
-    conclude(&arguments, report, text.as_ref(), session)
+    report.command = Some(pages::command(std::env::args_os()));
+    conclude(&arguments, report, pages, text.as_ref(), session)
 }
 
 /// Makes the report of an earlier run again, out of its records.
 fn fold_again(arguments: &EvalArguments, path: &Path, session: &Session) -> Outcome {
+    let pages = arguments.pages.open(arguments.force)?;
     let records = measures::read(path, session)?;
     let earlier = arguments.measure.earlier(session)?;
     let setting = &records.setting;
@@ -351,18 +379,20 @@ fn fold_again(arguments: &EvalArguments, path: &Path, session: &Session) -> Outc
     let mut report = Report::fold(records.setting, requests, None);
     report.best = best;
     report.against = earlier.map(|earlier| Paired::make(&report.setting, requests, &earlier));
-    conclude(arguments, report, None, session)
+    conclude(arguments, report, pages, None, session)
 }
 
 /// Holds the report to the gates and shows it.
 fn conclude(
     arguments: &EvalArguments,
     mut report: Report,
+    pages: Vec<PageFile>,
     text: Option<&TextModel>,
     session: &Session,
 ) -> Outcome {
     let measure = &arguments.measure;
     report.failed_gates = measure.failed_gates(&report);
+    pages::write(pages, &report)?;
     match arguments.format {
         Format::Json => {
             session.print_json(&report)?;

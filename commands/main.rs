@@ -21,6 +21,7 @@ mod pull;
 mod push;
 mod render;
 mod resolve;
+mod schema;
 mod session;
 mod stitch_mtp;
 mod strategy;
@@ -68,6 +69,7 @@ fn run(arguments: Arguments, session: &Session) -> Outcome {
         Command::Vocab(command) => vocab::run(command, session),
         Command::Doctor(command) => doctor::run(&command, session),
         Command::Explain(command) => explain::run(&command, session),
+        Command::Schema(command) => schema::run(&command, session),
         Command::Completions(command) => completions::run(&command, session),
     }
 }

@@ -26,9 +26,8 @@ pub fn write(
         "speculator  {} ({} layout)",
         setting.speculator, setting.layout
     )?;
-    writeln!(
-        output,
-        "setting     {}, {}, up to {} new tokens, {} on {} with {} threads{}\n",
+    let line = format!(
+        "setting     {}, {}, up to {} new tokens, {} on {} with {} threads{}",
         sampling(&setting.sampling),
         drafting(&setting.drafting),
         setting.max_new_tokens,
@@ -36,6 +35,11 @@ pub fn write(
         setting.instruction_set,
         setting.threads,
         running(setting)
+    );
+    writeln!(
+        output,
+        "{}\n",
+        tables::wrapped(&line, 12, tables::terminal_width())
     )?;
     acceptance(report, output)?;
     categories(report, output)?;
@@ -143,10 +147,14 @@ fn acceptance(report: &Report, output: &mut impl Write) -> io::Result<()> {
         Some([low, high]) => format!(", 95 % interval {low:.3} to {high:.3} by request"),
         None => String::new(),
     };
+    let line = format!(
+        "mean acceptance length {:.3} tokens per step (1 + {} accepted / {} steps){interval}",
+        acceptance.mean_length, counts.accepted, counts.steps
+    );
     writeln!(
         output,
-        "mean acceptance length {:.3} tokens per step (1 + {} accepted / {} steps){interval}\n",
-        acceptance.mean_length, counts.accepted, counts.steps
+        "{}\n",
+        tables::wrapped(&line, 2, tables::terminal_width())
     )
 }
 

@@ -644,6 +644,14 @@ codes! {
         "What would be best is found from a survey: at each position of the outputs, the head's list is compared with how the \
          text went on. These records hold none, or the run gave no output that is long enough to have a step.\n\n\
          Run `eval --best --records FILE.jsonl`; its records can be taken with `--from-records` as often as wanted.";
+    NOT_A_RUN = 751, "a file to compare is no finished run",
+        "Two runs are compared by their reports (`eval --format json`) or their records (`eval --records`). The file given \
+         is neither, or is malformed, or is a report of a version that did not yet keep sums by request.\n\n\
+         Name a report or records. Records of any version can be compared.";
+    NOTHING_IN_COMMON = 752, "two runs to compare have no prompt in common",
+        "Runs are compared prompt by prompt: requests are paired by their ids, and pairs whose prompts are not the same \
+         tokens are left out. Nothing is left.\n\n\
+         Run both over the same prompts file, with the same tokenizer and chat template.";
 }
 
 /// The explanation of a code, or nothing for an unknown one.
@@ -660,7 +668,7 @@ pub const FAMILIES: &[(u16, &str)] = &[
     (300, "Vocabulary maps"),
     (400, "Head against verifier and serving configuration"),
     (500, "Serving with a runtime"),
-    (700, "Prompts and data"),
+    (700, "Prompts, data and runs"),
 ];
 
 /// The page `docs/errors.md`: every explanation, by family.

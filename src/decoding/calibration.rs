@@ -9,6 +9,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use speculators_formats::{Diagnostic, Place, codes};
 
@@ -23,8 +24,9 @@ pub const RANK_CLASSES: usize = 4;
 
 /// The probability that a draft token is right, given that those before it are: a curve over the head's probability q
 /// for each depth and each class of places in the head's list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(try_from = "Written")]
+#[schemars(rename = "TreeCalibration")]
 pub struct Calibration {
     schema: String,
     /// `[depth][class]`; depths beyond the last have the curves of the last.
@@ -33,12 +35,12 @@ pub struct Calibration {
 
 /// Points (q, probability), both ascending. Between two points the curve is straight; below the first it goes straight
 /// to (0, 0), above the last it is level. Without points it says what q says.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Curve(Vec<[f32; 2]>);
 
 /// What is written down of a calibration.
-#[derive(Deserialize)]
+#[derive(JsonSchema, Deserialize)]
 struct Written {
     schema: String,
     depths: Vec<Vec<Curve>>,

@@ -1,5 +1,6 @@
 //! How to decode: what is drafted for a step, and how tokens are chosen.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use speculators_formats::{Diagnostic, codes};
 use speculators_kernels::{Penalties, Sampling};
@@ -68,7 +69,7 @@ impl Strategy {
 }
 
 /// What the head proposes for each step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "method", rename_all = "snake_case")]
 pub enum Drafting {
     /// The most likely token, the most likely one after it, and so on.
@@ -88,7 +89,7 @@ pub enum Drafting {
 ///
 /// The default is the setting in which EAGLE-3 was published (60 tokens in a verifier pass, its root among them), so
 /// that acceptance lengths can be compared.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct DynamicTree {
     /// Nodes that are expanded in each level, and children of each of them.
     pub top_k: usize,

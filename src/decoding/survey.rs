@@ -10,6 +10,7 @@
 
 use std::sync::atomic::AtomicBool;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use speculators_kernels::{Accepted, DraftTree, VerifyTree, cpu};
 
@@ -39,7 +40,7 @@ pub struct SurveyOptions {
 }
 
 /// What the head held at one position.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct PositionSurvey {
     /// Tokens before a step that would begin here: prompt and output so far.
     pub context_length: usize,
@@ -59,7 +60,7 @@ pub struct PositionSurvey {
 }
 
 /// Where the text stands among the candidates of a dynamic tree.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct TreePlaces {
     /// Nodes expanded per level, and children of each.
     pub top_k: usize,

@@ -9,6 +9,7 @@ mod shapes;
 mod simulation;
 mod survey;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use calibration::calibrate;
@@ -29,7 +30,7 @@ pub const BUDGETS: [usize; 16] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 24, 32,
 pub const SURVEYED_DEPTH: usize = 10;
 
 /// What can be drafted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shape {
     /// One token after the other.
@@ -43,7 +44,7 @@ pub enum Shape {
 }
 
 /// A setting, and what it would do.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct BestSetting {
     /// What is drafted.
     pub shape: Shape,
@@ -64,7 +65,7 @@ pub struct BestSetting {
 }
 
 /// What the figures rest on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct SurveyFacts {
     /// Requests surveyed.
     pub requests: usize,
@@ -79,7 +80,7 @@ pub struct SurveyFacts {
 }
 
 /// What would be best.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Best {
     /// What the figures rest on.
     pub survey: SurveyFacts,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use speculators_formats::{Diagnostic, Place, codes};
 
@@ -18,11 +19,15 @@ use crate::evaluation::{Event, LatencyModel, RequestFigures, RequestSurvey, Sett
 pub const RECORDS_SCHEMA: &str = "speculators.records/1";
 
 /// One line. `record` says which.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub(super) enum Line {
     /// The first: what is run.
-    Run { schema: String, setting: Setting },
+    Run {
+        #[schemars(extend("const" = RECORDS_SCHEMA))]
+        schema: String,
+        setting: Setting,
+    },
     /// One verification step.
     Step {
         id: String,
@@ -182,7 +187,7 @@ pub fn read_records(path: &Path) -> Result<Records> {
     parse_records(path, &String::from_utf8_lossy(&bytes))
 }
 
-fn parse_records(path: &Path, text: &str) -> Result<Records> {
+pub(crate) fn parse_records(path: &Path, text: &str) -> Result<Records> {
     let mut found = Vec::new();
     let mut reading = Reading::default();
     for (index, line) in text.split_inclusive('\n').enumerate() {

@@ -1,13 +1,14 @@
 //! What to tell serving engines. Acceptance belongs to the two models and goes with them to any engine that is lossless;
 //! times belong to a machine.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::recommendation::{OtherMachine, fastest_of};
 use super::{BestSetting, Shape};
 
 /// Options of a serving engine.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct EngineFlags {
     /// The engine.
     pub engine: &'static str,

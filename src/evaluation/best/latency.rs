@@ -7,6 +7,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use speculators_kernels::causal_bits;
 
@@ -32,7 +33,7 @@ const QUICK: Duration = Duration::from_millis(20);
 const CHUNK: usize = 256;
 
 /// Time of a pass of some width.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct WidthTime {
     /// Tokens in the pass.
     pub rows: usize,
@@ -43,7 +44,7 @@ pub struct WidthTime {
 }
 
 /// Times of passes on this machine.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct LatencyModel {
     /// Tokens before each pass.
     pub context_length: usize,

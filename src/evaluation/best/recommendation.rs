@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{BestSetting, Shape};
 use crate::evaluation::RequestFigures;
 
 /// The setting that should be fastest on this machine.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Recommendation {
     /// The setting of greatest predicted speed-up, which may be less than 1.
     pub setting: BestSetting,
@@ -20,7 +21,7 @@ pub struct Recommendation {
 }
 
 /// A recommended setting, run.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Measured {
     /// Requests run.
     pub requests: usize,
@@ -34,7 +35,7 @@ pub struct Measured {
 
 /// What would be best on a machine where a pass of the verifier takes one unit of time at every width, and a pass of the
 /// head a fixed part of it: a verifier bound by the memory that it is read from, at a batch of one.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct OtherMachine {
     /// Time of a pass of the head over that of the verifier.
     pub cost_ratio: f64,
