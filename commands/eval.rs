@@ -167,6 +167,9 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
     let measure = &arguments.measure;
     let earlier = measure.earlier(session)?;
     measure.check_records(arguments.force, arguments.runs.resume)?;
+    if arguments.best.best && measure.records.as_deref().is_some_and(export::is_table) {
+        return Err(export::surveys_in_a_table().into());
+    }
     let records_path = measure.lines_path();
     let records_path = records_path.as_deref();
     let unfinished = arguments.runs.earlier(records_path, session)?;
@@ -363,7 +366,7 @@ fn fold_again(arguments: &EvalArguments, path: &Path, session: &Session) -> Outc
         setting.concurrency,
     )?;
     if let Some(copy) = &arguments.measure.records {
-        export::write(copy, arguments.force, &records)?;
+        export::write_copy(copy, arguments.force, &records, session)?;
     }
     let requests = &records.requests;
     let best = match arguments.best.best {

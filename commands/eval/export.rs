@@ -53,8 +53,34 @@ pub fn replace_lines(
     Ok(())
 }
 
-/// Writes the complete requests of records.
-pub fn write(path: &Path, force: bool, records: &Records) -> Result<(), Failure> {
+/// That a table is asked for of a run whose records have more than steps and requests.
+pub fn surveys_in_a_table() -> Diagnostic {
+    Diagnostic::error(
+        codes::USAGE,
+        "a table of records has no place for the survey of `--best`",
+    )
+    .help("write the records to a file whose name does not end with `.parquet`")
+}
+
+/// Writes the complete requests of records, and says what else there is and is left out.
+pub fn write_copy(
+    path: &Path,
+    force: bool,
+    records: &Records,
+    session: &Session,
+) -> Result<(), Failure> {
+    write(path, force, records)?;
+    if !records.surveys.is_empty() || records.latency.is_some() {
+        session.say(&format!(
+            "{}: the survey of `--best` is left out, {} requests of it",
+            path.display(),
+            records.surveys.len()
+        ));
+    }
+    Ok(())
+}
+
+fn write(path: &Path, force: bool, records: &Records) -> Result<(), Failure> {
     let mut output = OutputFile::create(path, force)?;
     let written = if is_table(path) {
         write_table(&mut output, records)
