@@ -106,7 +106,7 @@ pub enum Command {
     Validate(ValidateArguments),
     Inspect(InspectArguments),
     Diff(DiffArguments),
-    Eval(EvalArguments),
+    Eval(Box<EvalArguments>),
     Generate(Box<GenerateArguments>),
     Push(PushArguments),
     Doctor(DoctorArguments),
