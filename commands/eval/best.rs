@@ -1,5 +1,6 @@
 //! `eval --best`: the survey, the times, what would be best, and how people read it.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use clap::Args;
 use speculators::decoding::{Calibration, Drafting, PositionSurvey, Strategy};
 use speculators::evaluation::{
     BUDGETS, Best, BestSetting, Evaluation, Event, Measured, Options, Records, RequestFigures,
-    SURVEYED_DEPTH, Shape, SurveyedText, calibrate,
+    RequestSurvey, SURVEYED_DEPTH, Shape, SurveyedText, calibrate,
 };
 use speculators::text::Prompt;
 use speculators_formats::{Diagnostic, codes};
@@ -126,8 +127,27 @@ impl BestArguments {
         if self.survey_every.is_some() {
             session.say("`--survey-every` plays no part with `--from-records`");
         }
+        let positions: HashMap<&str, usize> = records
+            .requests
+            .iter()
+            .map(|request| (request.id.as_str(), request.output_tokens.saturating_sub(1)))
+            .collect();
+        let (whole, cut): (Vec<RequestSurvey>, Vec<RequestSurvey>) =
+            records.surveys.iter().cloned().partition(|survey| {
+                let expected = positions.get(survey.id.as_str());
+                expected.is_some_and(|count| {
+                    count.div_ceil(survey.every.max(1)) == survey.positions.len()
+                })
+            });
+        if !cut.is_empty() {
+            let ids: Vec<&str> = cut.iter().map(|survey| survey.id.as_str()).collect();
+            session.say(&format!(
+                "not surveyed to the end and left out: {}",
+                ids.join(", ")
+            ));
+        }
         let best = Best::find(
-            &records.surveys,
+            &whole,
             records.latency.clone(),
             self.cost_ratio,
             &records.setting.speculator,

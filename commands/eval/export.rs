@@ -1,5 +1,6 @@
 //! Records written as a whole, in the form that the name of the file asks for.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use speculators::evaluation::{Records, RecordsWriter, RequestFigures, Setting, write_table};
@@ -58,15 +59,26 @@ pub fn write(path: &Path, force: bool, records: &Records) -> Result<(), Failure>
     let written = if is_table(path) {
         write_table(&mut output, records)
     } else {
-        RecordsWriter::begin(&mut output, &records.setting).and_then(|mut writer| {
-            records
-                .requests
-                .iter()
-                .try_for_each(|one| writer.request(one))
-        })
+        lines(&mut output, records)
     };
     written.map_err(|error| unwritable(path, &error))?;
     Ok(output.finish()?)
+}
+
+fn lines(output: &mut OutputFile, records: &Records) -> io::Result<()> {
+    let mut writer = RecordsWriter::begin(output, &records.setting)?;
+    for request in &records.requests {
+        writer.request(request)?;
+    }
+    for survey in &records.surveys {
+        for position in &survey.positions {
+            writer.survey(&survey.id, survey.every, position)?;
+        }
+    }
+    match &records.latency {
+        Some(latency) => writer.latency(latency),
+        None => Ok(()),
+    }
 }
 
 /// That a file of records cannot be written.

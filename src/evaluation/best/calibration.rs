@@ -56,12 +56,16 @@ fn collect(
     };
     // A tree gets here only where the tokens before are in the head's list.
     let listed = |rank: &Option<usize>| rank.is_some_and(|rank| rank < top.len());
-    if !position.ranks[..depth].iter().all(listed) {
+    let (Some(before), Some(right)) = (position.ranks.get(..depth), position.ranks.get(depth))
+    else {
+        return;
+    };
+    if !before.iter().all(listed) {
         return;
     }
     for (rank, q) in top.iter().enumerate() {
         let class = rank.min(RANK_CLASSES - 1);
-        samples[class].push((*q, position.ranks[depth] == Some(rank)));
+        samples[class].push((*q, *right == Some(rank)));
     }
 }
 
