@@ -107,7 +107,7 @@ pub enum Command {
     Validate(ValidateArguments),
     Inspect(InspectArguments),
     Diff(DiffArguments),
-    Eval(EvalArguments),
+    Eval(Box<EvalArguments>),
     Generate(Box<GenerateArguments>),
     Push(PushArguments),
     Doctor(DoctorArguments),

@@ -64,7 +64,7 @@ fn run(arguments: Arguments, session: &Session) -> Outcome {
         Command::Validate(command) => validate::run(command, session),
         Command::Inspect(command) => inspect::run(command, session),
         Command::Diff(command) => diff::run(command, session),
-        Command::Eval(command) => eval::run(command, session),
+        Command::Eval(command) => eval::run(*command, session),
         Command::Generate(command) => generate::run(*command, session),
         Command::Vocab(command) => vocab::run(command, session),
         Command::Doctor(command) => doctor::run(&command, session),
