@@ -329,16 +329,6 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
     if let Some(best) = &best {
         files.write(best)?;
     }
-    if let Some(path) = measure
-        .records
-        .as_deref()
-        .filter(|path| best.is_some() && export::is_table(path))
-    {
-        session.say(&format!(
-            "{}: a table has no place for the survey; records that end with `.jsonl` keep it",
-            path.display()
-        ));
-    }
     if let Some(path) = &measure.records {
         export::replace_lines(path, arguments.force, &setting, &requests, session)?;
     }

@@ -70,7 +70,8 @@ pub fn write_copy(
     session: &Session,
 ) -> Result<(), Failure> {
     write(path, force, records)?;
-    if !records.surveys.is_empty() || records.latency.is_some() {
+    let more = !records.surveys.is_empty() || records.latency.is_some();
+    if more && is_table(path) {
         session.say(&format!(
             "{}: the survey of `--best` is left out, {} requests of it",
             path.display(),
