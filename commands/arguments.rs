@@ -13,8 +13,10 @@ use crate::explain::ExplainArguments;
 use crate::generate::GenerateArguments;
 use crate::init::InitArguments;
 use crate::inspect::InspectArguments;
+use crate::probe::ProbeArguments;
 use crate::pull::PullArguments;
 use crate::push::PushArguments;
+use crate::schema::SchemaArguments;
 use crate::stitch_mtp::StitchMtpArguments;
 use crate::validate::ValidateArguments;
 use crate::vocab::VocabArguments;
@@ -107,10 +109,12 @@ pub enum Command {
     Inspect(InspectArguments),
     Diff(DiffArguments),
     Eval(EvalArguments),
+    Probe(ProbeArguments),
     Generate(Box<GenerateArguments>),
     Push(PushArguments),
     Doctor(DoctorArguments),
     Explain(ExplainArguments),
+    Schema(SchemaArguments),
     Completions(CompletionsArguments),
 }
 

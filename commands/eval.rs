@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{ArgGroup, Args};
+use speculators::decoding::{Drafting, Verification};
 use speculators::demo;
 use speculators::evaluation::{
     Comparison, Evaluation, Event, Gate, Options, Paired, PenaltiesSetting, Report, Setting,
@@ -22,17 +23,21 @@ use crate::session::Session;
 use crate::strategy::StrategyArguments;
 
 mod bar;
+mod best;
 mod export;
 mod gathering;
 mod measures;
+mod pages;
 mod prompts;
 mod records_file;
 mod runs;
 mod text;
 
 use bar::Bar;
+use best::BestArguments;
 use gathering::{Gathering, Outputs};
 use measures::MeasureArguments;
+use pages::{PageArguments, PageFile};
 use prompts::PromptArguments;
 use records_file::RecordsFile;
 use runs::{Plan, RunArguments};
@@ -47,7 +52,7 @@ const DEMO_NEW_TOKENS: usize = 64;
 /// counts it.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("seeded").args(["temperature", "shuffle"]).multiple(true))]
-#[command(group = ArgGroup::new("written").args(["outputs", "records"]).multiple(true))]
+#[command(group = ArgGroup::new("written").args(["outputs", "records", "report", "write_tree", "write_calibration"]).multiple(true))]
 #[command(after_long_help = "\
 Prompts are JSON objects, one a line or in a list, with one of `prompt`, `messages`, `turns`,
 `conversations` (ShareGPT) or `prompt_token_ids`, and optionally `id` and `category`; a `.txt`
@@ -61,22 +66,25 @@ Examples:
   speculators eval --verifier V --speculator S --prompts P.jsonl --format json --outputs outputs.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --tree dynamic --tree-budget 16
   speculators eval --verifier V --speculator S --prompts P.jsonl --tree mc_sim_7b_63.json
+  speculators eval --verifier V --speculator S --prompts P.jsonl --best --records R.jsonl --write-tree tree.json
   speculators eval --verifier V --speculator S --prompts P.jsonl --temperature 0.6 --top-p 0.95 --top-k 20
   speculators eval --verifier V --speculator S --prompts P.jsonl --compare vllm.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --records new.jsonl --against old.jsonl
   speculators eval --verifier V --speculator S --prompts P.jsonl --fail-under mean_length=2.5
   speculators eval --from-records new.jsonl --against old.jsonl --metrics all
   speculators eval --verifier V --speculator S --prompts P.jsonl --records R.jsonl --resume
-  speculators eval --verifier V --speculator S --prompts P.jsonl --shuffle --limit 200 --concurrency 8")]
+  speculators eval --verifier V --speculator S --prompts P.jsonl --shuffle --limit 200 --concurrency 8
+  speculators eval --from-records new.jsonl --report new.html --report card.md
+  speculators eval --compare old.json new.json --report differences.html")]
 pub struct EvalArguments {
     /// Evaluate the head that comes with this program; nothing else is needed
     #[arg(long, conflicts_with_all = ["verifier", "speculator", "prompts"])]
     pub demo: bool,
     /// Directory of the verifier: config, safetensors, tokenizer
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["demo", "from_records"])]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["demo", "from_records", "compare"])]
     pub verifier: Option<PathBuf>,
     /// Directory of the head, in any layout that `inspect` recognizes
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["demo", "from_records"])]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["demo", "from_records", "compare"])]
     pub speculator: Option<PathBuf>,
     /// What to ask.
     #[command(flatten)]
@@ -99,18 +107,28 @@ pub struct EvalArguments {
     /// Write ids, text and accepted tokens per step of each request
     #[arg(long, value_name = "FILE.jsonl")]
     pub outputs: Option<PathBuf>,
-    /// Replace the outputs and records files if they exist
+    /// Replace files that are to be written if they exist
     #[arg(long, requires = "written")]
     pub force: bool,
-    /// Compare with another engine's outputs (`id`, `output_token_ids` a line) and show where logits tie
-    #[arg(long, value_name = "FILE.jsonl")]
-    pub compare: Option<PathBuf>,
+    /// Compare with another engine's outputs; or, with two files, compare two finished runs and run nothing
+    ///
+    /// One file has another engine's outputs, `id` and `output_token_ids` a line: shown is where tokens part and whether
+    /// logits tie there. Two files are reports (`--format json`) or records of finished runs: their requests are paired
+    /// by prompt, and shown are the differences of the second from the first, with intervals.
+    #[arg(long, value_name = "FILE", num_args = 1..=2)]
+    pub compare: Vec<PathBuf>,
     /// Order of the prompts, several at a time, going on.
     #[command(flatten)]
     pub runs: RunArguments,
     /// Records, metrics, gates and paired differences.
     #[command(flatten)]
     pub measure: MeasureArguments,
+    /// What would be best.
+    #[command(flatten)]
+    pub best: BestArguments,
+    /// Pages of the report.
+    #[command(flatten)]
+    pub pages: PageArguments,
 }
 
 /// Runs the command.
@@ -120,9 +138,13 @@ pub fn run(arguments: EvalArguments, session: &Session) -> Outcome {
 }
 
 fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
+    if let Some(runs) = pages::two_runs(&arguments)? {
+        return pages::compare(&arguments, runs, session);
+    }
     if let Some(path) = &arguments.measure.from_records {
         return fold_again(&arguments, path, session);
     }
+    pages::check_run(&arguments)?;
     if let Some(threads) = arguments.threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(usize::from(threads))
@@ -136,17 +158,22 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         .as_deref()
         .map(|path| OutputFile::create(path, arguments.force))
         .transpose()?;
+    let pages = arguments.pages.open(arguments.force)?;
     let references = arguments
         .compare
-        .as_deref()
-        .map(read_references)
+        .first()
+        .map(|path| read_references(path))
         .transpose()?;
     let measure = &arguments.measure;
     let earlier = measure.earlier(session)?;
     measure.check_records(arguments.force, arguments.runs.resume)?;
+    if arguments.best.best && measure.records.as_deref().is_some_and(export::is_table) {
+        return Err(export::surveys_in_a_table().into());
+    }
     let records_path = measure.lines_path();
     let records_path = records_path.as_deref();
     let unfinished = arguments.runs.earlier(records_path, session)?;
+    let files = arguments.best.open(arguments.force)?;
     let mut input = Input::gather(&arguments, session)?;
 
     // Configs, headers and the tokenizer first: what is wrong with them need not wait for gigabytes of weights.
@@ -172,7 +199,7 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
             false => session.detail(&format!("resolved: {subject} = {value} ({reason})")),
         }
     }
-    let strategy = arguments.strategy.resolve(
+    let mut strategy = arguments.strategy.resolve(
         opened.description.speculative_tokens,
         arguments.runs.shuffle,
         session,
@@ -199,6 +226,32 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         text: text.as_ref(),
         prompts_path: &input.prompts_path,
     };
+    if arguments.best.best && strategy.verification != Verification::Match {
+        return Err(best::simulates_matching().into());
+    }
+    let mut order = arguments
+        .runs
+        .order(prompts, arguments.limit, arguments.strategy.seed());
+    if arguments.strategy.calibrates() {
+        let options = Options {
+            strategy: strategy.clone(),
+            max_new_tokens,
+            stop: arguments.strategy.stop.clone(),
+            concurrency: 1,
+        };
+        let run = best::Run {
+            evaluation: &evaluation,
+            prompts,
+            order: &order,
+            options: &options,
+            speculator: &input.speculator_name,
+        };
+        let (calibration, rest) = best::fit(&run, session)?;
+        order = rest;
+        if let Drafting::DynamicTree(tree) = &mut strategy.drafting {
+            tree.calibration = Some(calibration);
+        }
+    }
     let setting = Setting {
         verifier: input.verifier_name,
         speculator: input.speculator_name,
@@ -216,9 +269,6 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         concurrency,
         shuffle_seed: arguments.runs.shuffle.then(|| arguments.strategy.seed()),
     };
-    let order = arguments
-        .runs
-        .order(prompts, arguments.limit, arguments.strategy.seed());
     let unfinished = records_path.zip(unfinished);
     let plan = Plan::make(&evaluation, prompts, order, &setting, unfinished, session)?;
     let kept = plan.resumption.as_ref().map(|(_, resumption)| resumption);
@@ -232,6 +282,8 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         outputs: outputs.map(|file| Outputs::new(file, places(prompts, &plan.order))),
         requests: kept,
         outcomes: references.as_ref().map(|_| Vec::new()),
+        surveyed: arguments.best.best,
+        texts: Vec::new(),
     };
     let options = Options {
         strategy,
@@ -251,12 +303,42 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
     run?;
     gathering.sort();
     let Gathering {
+        records,
         outputs,
         requests,
         outcomes,
+        texts,
         ..
     } = gathering;
 
+    let run = best::Run {
+        evaluation: &evaluation,
+        prompts,
+        order: &plan.order,
+        options: &options,
+        speculator: &setting.speculator,
+    };
+    let best = match arguments.best.best {
+        true => Some(
+            arguments
+                .best
+                .find(&run, &texts, &requests, records, session)?,
+        ),
+        false => None,
+    };
+    if let Some(best) = &best {
+        files.write(best)?;
+    }
+    if let Some(path) = measure
+        .records
+        .as_deref()
+        .filter(|path| best.is_some() && export::is_table(path))
+    {
+        session.say(&format!(
+            "{}: a table has no place for the survey; records that end with `.jsonl` keep it",
+            path.display()
+        ));
+    }
     if let Some(path) = &measure.records {
         export::replace_lines(path, arguments.force, &setting, &requests, session)?;
     }
@@ -266,12 +348,15 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         .transpose()?;
     outputs.map(Outputs::finish).transpose()?;
     let mut report = Report::fold(setting, &requests, comparison);
+    report.best = best;
     report.against = earlier.map(|earlier| Paired::make(&report.setting, &requests, &earlier));
-    conclude(&arguments, report, text.as_ref(), session)
+    report.command = Some(pages::command(std::env::args_os()));
+    conclude(&arguments, report, pages, text.as_ref(), session)
 }
 
 /// Makes the report of an earlier run again, out of its records.
 fn fold_again(arguments: &EvalArguments, path: &Path, session: &Session) -> Outcome {
+    let pages = arguments.pages.open(arguments.force)?;
     let records = measures::read(path, session)?;
     let earlier = arguments.measure.earlier(session)?;
     let setting = &records.setting;
@@ -281,23 +366,33 @@ fn fold_again(arguments: &EvalArguments, path: &Path, session: &Session) -> Outc
         setting.concurrency,
     )?;
     if let Some(copy) = &arguments.measure.records {
-        export::write(copy, arguments.force, &records)?;
+        export::write_copy(copy, arguments.force, &records, session)?;
     }
     let requests = &records.requests;
+    let best = match arguments.best.best {
+        true => Some(arguments.best.find_again(&records, session)?),
+        false => None,
+    };
+    if let Some(best) = &best {
+        arguments.best.open(arguments.force)?.write(best)?;
+    }
     let mut report = Report::fold(records.setting, requests, None);
+    report.best = best;
     report.against = earlier.map(|earlier| Paired::make(&report.setting, requests, &earlier));
-    conclude(arguments, report, None, session)
+    conclude(arguments, report, pages, None, session)
 }
 
 /// Holds the report to the gates and shows it.
 fn conclude(
     arguments: &EvalArguments,
     mut report: Report,
+    pages: Vec<PageFile>,
     text: Option<&TextModel>,
     session: &Session,
 ) -> Outcome {
     let measure = &arguments.measure;
     report.failed_gates = measure.failed_gates(&report);
+    pages::write(pages, &report)?;
     match arguments.format {
         Format::Json => {
             session.print_json(&report)?;

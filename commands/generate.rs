@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use anyhow::Context;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::Map;
 use speculators::decoding::{Limits, Sampling, StopStrings};
 use speculators::demo;
@@ -35,9 +35,10 @@ const DEMO_NEW_TOKENS: usize = 64;
 
 /// Generate text with speculation, as it comes
 ///
-/// Continues a prompt, or answers in a conversation. The text is that of plain decoding with the same verifier, token for
-/// token. stdout holds the text alone; what was accepted and how fast it was goes to stderr.
+/// Continues a prompt, or answers in a conversation. Without `--lossy` or a rule that draws anew, the text is that of plain
+/// decoding with the same verifier, token for token. stdout holds the text alone; what was accepted and how fast it was goes to stderr.
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("seeded").args(["temperature"]).multiple(true))]
 #[command(after_long_help = "\
 Ctrl-C ends the text where it is; the summary is of what came until then, and the status is 130.
 In a chat, `/clear` begins anew and `/exit` ends.
@@ -71,7 +72,7 @@ pub struct GenerateArguments {
     #[arg(long, conflicts_with = "chat")]
     pub raw: bool,
     /// Let the verifier write alone, to compare
-    #[arg(long, conflicts_with_all = ["num_speculative_tokens", "tree"])]
+    #[arg(long, conflicts_with_all = ["num_speculative_tokens", "tree", "verification", "lossy"])]
     pub no_speculation: bool,
     /// Tell accepted draft tokens from the verifier's own
     #[arg(long, value_enum, value_name = "MARKS", num_args = 0..=1, require_equals = true,
@@ -222,7 +223,7 @@ impl Run<'_> {
                 &self.models,
                 &answer,
                 templated,
-                self.models.choosing.sampling,
+                &self.stop,
                 self.limits.max_new_tokens,
             );
             self.session.print_json(&report)?;
@@ -315,8 +316,10 @@ impl Run<'_> {
         if !self.stop.is_empty() {
             limits.stop = Some(StopStrings::new(&self.stop, &self.models.text.tokenizer));
         }
-        let limits = &limits;
-        Answer::generate(&self.models, prompt, sampling, limits, screen, self.session)
+        let (models, session) = (&self.models, self.session);
+        Answer::generate(
+            models, prompt, sampling, &limits, &self.stop, screen, session,
+        )
     }
 
     fn summarize(&self, answers: &[RequestFigures], ending: &str) {

@@ -16,11 +16,13 @@ mod init;
 mod inspect;
 mod models;
 mod output;
+mod probe;
 mod progress;
 mod pull;
 mod push;
 mod render;
 mod resolve;
+mod schema;
 mod session;
 mod stitch_mtp;
 mod strategy;
@@ -65,9 +67,11 @@ fn run(arguments: Arguments, session: &Session) -> Outcome {
         Command::Diff(command) => diff::run(command, session),
         Command::Eval(command) => eval::run(command, session),
         Command::Generate(command) => generate::run(*command, session),
+        Command::Probe(command) => probe::run(command, session),
         Command::Vocab(command) => vocab::run(command, session),
         Command::Doctor(command) => doctor::run(&command, session),
         Command::Explain(command) => explain::run(&command, session),
+        Command::Schema(command) => schema::run(&command, session),
         Command::Completions(command) => completions::run(&command, session),
     }
 }

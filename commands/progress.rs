@@ -27,6 +27,16 @@ pub fn over_bytes<T>(session: &Session, what: &str, work: impl FnOnce(Step<'_>) 
     outcome
 }
 
+/// A bar over things that are counted.
+pub fn count_bar(session: &Session, total: u64, what: &str) -> ProgressBar {
+    bar(
+        session,
+        total,
+        what,
+        "{prefix} {bar:32} {pos}/{len} {msg} [{elapsed} < {eta}]",
+    )
+}
+
 /// A bar over things that are counted in parts; the message says how many of them there are.
 pub fn parts_bar(session: &Session, parts: u64, what: &str) -> ProgressBar {
     bar(

@@ -2,7 +2,9 @@
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
-use speculators_formats::options::{AuxConvention, BlockAnchor, ReadOptions, RopeOverride};
+use speculators_formats::options::{
+    AuxConvention, BlockAnchor, MapEntries, ReadOptions, RopeOverride,
+};
 use speculators_formats::{Diagnostic, codes};
 
 use crate::failure::Failure;
@@ -48,6 +50,9 @@ pub struct ResolveArguments {
     /// What the first position of a block holds: a token that is known, or the first that is predicted
     #[arg(long, value_enum, value_name = "TOKEN")]
     pub dflash_anchor: Option<Anchor>,
+    /// What the entries of `d2t` are, where its numbers are not to decide it
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub d2t: Option<Entries>,
     /// Refuse wherever something would have to be guessed
     #[arg(long)]
     pub strict: bool,
@@ -60,6 +65,15 @@ pub enum Convention {
     Input,
     /// The layer whose output is read: id k is the state after k + 1 layers
     Output,
+}
+
+/// What `d2t` holds.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Entries {
+    /// What is added to a draft token to get its verifier token
+    Offsets,
+    /// The verifier token itself
+    Absolute,
 }
 
 /// What stands in the first position of a block.
@@ -129,6 +143,10 @@ impl ResolveArguments {
             },
             mask_token_id: self.mask_token_id,
             head_dim: self.head_dim,
+            map_entries: self.d2t.map(|entries| match entries {
+                Entries::Offsets => MapEntries::Offsets,
+                Entries::Absolute => MapEntries::Absolute,
+            }),
             slice_lm_head: false,
             dflash_anchor: self.dflash_anchor.map(|anchor| match anchor {
                 Anchor::Known => BlockAnchor::Known,

@@ -1,11 +1,11 @@
 //! What is drafted and how tokens are chosen, from the command line: for `eval` and `generate`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use speculators::decoding::{
-    Choosing, Drafting, DynamicTree, MAX_SPECULATIVE_TOKENS, MAX_TREE_TOKENS, MAX_TREE_WIDTH,
-    Penalties, Sampling, StaticTree, Strategy, Verification,
+    Calibration, Choosing, Drafting, DynamicTree, MAX_SPECULATIVE_TOKENS, MAX_TREE_TOKENS,
+    MAX_TREE_WIDTH, Penalties, Sampling, StaticTree, Strategy, Verification,
 };
 use speculators_formats::{Diagnostic, codes};
 use speculators_kernels::LossyTypical;
@@ -13,8 +13,9 @@ use speculators_kernels::LossyTypical;
 use crate::failure::Failure;
 use crate::session::Session;
 
-/// The `--tree` that is no file.
+/// The values of `--tree` that are no file.
 const DYNAMIC: &str = "dynamic";
+const CALIBRATED: &str = "calibrated";
 
 // The sampler has the name `--top-k`, as in vLLM, llama.cpp and transformers; what belongs to trees says so.
 /// What to draft and how to choose tokens.
@@ -23,10 +24,13 @@ pub struct StrategyArguments {
     /// Draft tokens per step, in a chain [default: what the checkpoint asks for]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=MAX_SPECULATIVE_TOKENS as i64))]
     num_speculative_tokens: Option<u16>,
-    /// Draft a tree instead of a chain: `dynamic` (EAGLE-2), or a file with a list of paths of child ranks
+    /// Draft a tree instead of a chain: `dynamic` (EAGLE-2), `calibrated`, or a file with a list of paths of child ranks
+    ///
+    /// A dynamic tree grows where the head is surest; a calibrated one where it is most often right, which is measured
+    /// on the first quarter of the prompts. The others are evaluated.
     #[arg(
         long,
-        value_name = "dynamic|FILE.json",
+        value_name = "dynamic|calibrated|FILE.json",
         conflicts_with = "num_speculative_tokens"
     )]
     tree: Option<String>,
@@ -39,6 +43,9 @@ pub struct StrategyArguments {
     /// Draft tokens of a dynamic tree that are verified, its root not counted [default: 59]
     #[arg(long, value_name = "N", requires = "tree", value_parser = clap::value_parser!(u16).range(1..=MAX_TREE_TOKENS as i64))]
     tree_budget: Option<u16>,
+    /// Rank the nodes of a dynamic tree by how often tokens like them are right, as `--write-calibration` wrote it
+    #[arg(long, value_name = "FILE.json", requires = "tree")]
+    calibration: Option<PathBuf>,
     /// Sample at this temperature; 0 takes the most likely token
     #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = temperature)]
     temperature: f32,
@@ -98,18 +105,28 @@ impl StrategyArguments {
         })
     }
 
+    /// Whether how often the head is right is to be measured first.
+    pub fn calibrates(&self) -> bool {
+        self.tree.as_deref() == Some(CALIBRATED) && self.calibration.is_none()
+    }
+
     fn drafting(&self, speculative_tokens: usize) -> Result<Drafting, Failure> {
         let own = |number: Option<u16>, default: usize| number.map_or(default, usize::from);
         match self.tree.as_deref() {
             None => Ok(Drafting::Chain {
                 num_speculative_tokens: own(self.num_speculative_tokens, speculative_tokens),
             }),
-            Some(DYNAMIC) => {
+            Some(DYNAMIC | CALIBRATED) => {
                 let default = DynamicTree::default();
                 Ok(Drafting::DynamicTree(DynamicTree {
                     top_k: own(self.tree_top_k, default.top_k),
                     depth: own(self.tree_depth, default.depth),
                     budget: own(self.tree_budget, default.budget),
+                    calibration: self
+                        .calibration
+                        .as_deref()
+                        .map(Calibration::read)
+                        .transpose()?,
                 }))
             }
             Some(path) => {
@@ -118,7 +135,9 @@ impl StrategyArguments {
                     ("--tree-depth", self.tree_depth),
                     ("--tree-budget", self.tree_budget),
                 ];
-                if let Some((name, _)) = numbers.iter().find(|(_, number)| number.is_some()) {
+                let given = numbers.iter().find(|(_, number)| number.is_some());
+                let calibration = self.calibration.as_ref().map(|_| "--calibration");
+                if let Some(name) = given.map(|(name, _)| *name).or(calibration) {
                     let title = format!("`{name}` is for dynamic trees, and `{path}` is a file");
                     return Err(Diagnostic::error(codes::USAGE, title)
                         .note("a static tree has the nodes that its file lists")

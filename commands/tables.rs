@@ -28,6 +28,33 @@ pub fn plain(titles: &[&str]) -> Table {
     table
 }
 
+/// Letters in a line of the terminal that stdout goes to; none where it goes elsewhere, and lines stay whole for `grep`.
+pub fn terminal_width() -> Option<usize> {
+    let (terminal_size::Width(width), _) = terminal_size::terminal_size_of(std::io::stdout())?;
+    Some(usize::from(width).max(40))
+}
+
+/// Text in lines of a width, those after the first indented.
+pub fn wrapped(text: &str, indent: usize, width: Option<usize>) -> String {
+    let Some(width) = width else {
+        return text.to_owned();
+    };
+    let mut lines = String::new();
+    let mut length = 0;
+    for word in text.split_inclusive(' ') {
+        let letters = word.trim_end().chars().count();
+        if length > indent && length + letters > width {
+            lines.truncate(lines.trim_end().len());
+            lines.push('\n');
+            lines.push_str(&" ".repeat(indent));
+            length = indent;
+        }
+        lines.push_str(word);
+        length += word.chars().count();
+    }
+    lines
+}
+
 /// What was resolved rather than read, with the reasons.
 pub fn decisions(decisions: &[Decision]) -> String {
     let mut table = plain(&["resolved", "value", "", "because"]);
@@ -82,6 +109,19 @@ pub fn file_name(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_broken_between_words_and_only_at_a_terminal() {
+        let text = "setting     greedy, 3 draft tokens per step";
+        assert_eq!(wrapped(text, 12, None), text);
+        let lines = wrapped(text, 12, Some(30));
+        assert_eq!(
+            lines,
+            "setting     greedy, 3 draft\n            tokens per step"
+        );
+        // A word that is too long stands alone.
+        assert_eq!(wrapped("a bbbbbbbb c", 1, Some(4)), "a\n bbbbbbbb\n c");
+    }
 
     #[test]
     fn thousands_are_set_apart() {

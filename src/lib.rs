@@ -8,6 +8,7 @@ pub mod error;
 pub mod evaluation;
 pub mod hub;
 pub mod models;
+pub mod probe;
 pub mod text;
 
 pub use error::{Error, Result};

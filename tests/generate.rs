@@ -157,6 +157,19 @@ fn bytes_that_are_no_characters_come_as_the_whole_text_has_them() {
 }
 
 #[test]
+fn a_stop_string_ends_the_text_before_it() {
+    for stop in [" 80. 6", "is", "The ans", "Q"] {
+        let more = ["--stop", stop, "--stop", "166"];
+        let prompt = json!({ "messages": [{ "role": "user", "content": "What is 86 + 80?" }] });
+        let outputs = evaluated(&[prompt], &more);
+        let prompt = ["--prompt", "What is 86 + 80?", "--show-accepted=brackets"];
+        let marked = text(&[&prompt[..], &more].concat());
+        assert_eq!(marked.replace(['[', ']'], ""), line(&outputs[0]["text"]));
+        assert!(!marked.contains("166"));
+    }
+}
+
+#[test]
 fn the_report_adds_up() {
     let report = report(&["--prompt", "What is 86 + 80?"]);
     assert_eq!(report["schema"], "speculators.generate/1");

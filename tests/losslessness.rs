@@ -86,8 +86,15 @@ fn trees() -> Vec<Drafting> {
             top_k,
             depth,
             budget,
+            calibration: None,
         })
     };
+    let calibrated = Drafting::DynamicTree(DynamicTree {
+        top_k: 3,
+        depth: 4,
+        budget: 9,
+        calibration: Some(tiny::calibration()),
+    });
     let fixed = |paths: &[&[usize]]| {
         let paths = paths.iter().map(|path| path.to_vec()).collect();
         Drafting::StaticTree(StaticTree::new(paths).unwrap())
@@ -98,6 +105,7 @@ fn trees() -> Vec<Drafting> {
         dynamic(3, 5, 12),
         dynamic(8, 2, 40),
         dynamic(64, 3, 255),
+        calibrated,
         fixed(&[&[3]]),
         fixed(&[
             &[0],
@@ -347,6 +355,7 @@ fn trees_and_sampling_give_the_tokens_of_plain_decoding_on_the_fixture() {
                 top_k: 4,
                 depth: 3,
                 budget: 36,
+                calibration: None,
             });
             let mut tree = Strategy::new(drafting, Sampling::greedy());
             let whole = agree(&verifier, &head, prompt, &limits, &tree, name);
@@ -414,7 +423,7 @@ fn sampling_depends_on_the_seed_and_on_the_temperature() {
                 &verifier,
                 &prompt,
                 &limits,
-                &sampling,
+                sampling,
                 &cancelled,
                 &mut |_, _| {},
             )
@@ -548,7 +557,8 @@ fn refuses_prompts_and_draft_lengths_that_cannot_be_run() {
         tree(Drafting::DynamicTree(DynamicTree {
             top_k: 0,
             depth: 64,
-            budget: 256
+            budget: 256,
+            ..DynamicTree::default()
         })),
         "0 children per node were asked for, 1 to 64 are possible; \
          64 levels were asked for, 1 to 63 are possible; \

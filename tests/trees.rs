@@ -109,16 +109,21 @@ struct Candidate {
 
 /// The paths of a dynamic tree by its definition, in the order of the tree.
 fn dynamic(
-    tree: DynamicTree,
+    tree: &DynamicTree,
     depth: usize,
     after: impl Fn(&[u32]) -> Vec<(u32, f32)>,
 ) -> Vec<Vec<u32>> {
     let mut all: Vec<Candidate> = Vec::new();
     let mut frontier = vec![(Vec::new(), 0.0)];
-    for _ in 0..depth {
+    for level in 0..depth {
         let first = all.len();
         for (path, score) in &frontier {
-            for (token, log_probability) in after(path).into_iter().take(tree.top_k) {
+            let likeliest = after(path).into_iter().take(tree.top_k).enumerate();
+            for (rank, (token, mut log_probability)) in likeliest {
+                if let Some(calibration) = &tree.calibration {
+                    let curve = calibration.curve(level + 1, rank);
+                    log_probability = curve.at(log_probability.exp()).ln();
+                }
                 let path: Vec<u32> = [&path[..], &[token]].concat();
                 all.push(Candidate {
                     path,
@@ -163,8 +168,15 @@ fn strategies() -> Vec<Strategy> {
             top_k,
             depth,
             budget,
+            calibration: None,
         })
     };
+    let calibrated = Drafting::DynamicTree(DynamicTree {
+        top_k: 4,
+        depth: 5,
+        budget: 9,
+        calibration: Some(tiny::calibration()),
+    });
     let paths = [
         vec![0],
         vec![1],
@@ -185,6 +197,7 @@ fn strategies() -> Vec<Strategy> {
         tree(2, 3, 5),
         tree(4, 4, 18),
         tree(6, 3, 78),
+        calibrated,
         Drafting::StaticTree(fixed),
     ]
     .into_iter()
@@ -264,7 +277,7 @@ fn each_step_drafts_what_the_definition_says_and_leaves_the_caches_of_the_text()
                 let after = |path: &[u32]| reader.after(&head, path, &last).0;
                 let depth = strategy.drafting.depth();
                 let expected = match &strategy.drafting {
-                    Drafting::DynamicTree(tree) => dynamic(*tree, depth, after),
+                    Drafting::DynamicTree(tree) => dynamic(tree, depth, after),
                     Drafting::StaticTree(tree) => fixed(tree, depth, after),
                     Drafting::Chain { .. } => unreachable!("only trees are listed"),
                 };

@@ -76,7 +76,7 @@ fn what_a_command_requires_may_stand_in_the_file() {
     let yaml = "verifier: V\nspeculator: 'true'\nprompts: a b.jsonl\n";
     let options = options_of(&["eval"], yaml);
     assert_eq!(options["speculator"]["value"], "true");
-    assert_eq!(options["prompts"]["value"], "a b.jsonl");
+    assert_eq!(options["prompts"]["value"], json!(["a b.jsonl"]));
     // And what it lacks still is missed.
     let typed = ["speculators", "eval", "--show-config"].map(OsString::from);
     assert!(matches!(resolve(typed.into()), Err(Stop::Clap(_))));
@@ -282,6 +282,7 @@ fn sample(command: &Command, option: &Arg) -> Value {
         "a/b",
         "a=1",
         "{}",
+        "typical",
     ];
     candidates.extend(others.map(str::to_owned));
     let takes = |text: &String| {

@@ -1,5 +1,6 @@
 //! Records written as a whole, in the form that the name of the file asks for.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use speculators::evaluation::{Records, RecordsWriter, RequestFigures, Setting, write_table};
@@ -41,6 +42,8 @@ pub fn replace_lines(
         requests: requests.to_vec(),
         unfinished: Vec::new(),
         torn: false,
+        surveys: Vec::new(),
+        latency: None,
     };
     write(path, force, &records)?;
     let lines = lines_of(path);
@@ -50,21 +53,58 @@ pub fn replace_lines(
     Ok(())
 }
 
-/// Writes the complete requests of records.
-pub fn write(path: &Path, force: bool, records: &Records) -> Result<(), Failure> {
+/// That a table is asked for of a run whose records have more than steps and requests.
+pub fn surveys_in_a_table() -> Diagnostic {
+    Diagnostic::error(
+        codes::USAGE,
+        "a table of records has no place for the survey of `--best`",
+    )
+    .help("write the records to a file whose name does not end with `.parquet`")
+}
+
+/// Writes the complete requests of records, and says what else there is and is left out.
+pub fn write_copy(
+    path: &Path,
+    force: bool,
+    records: &Records,
+    session: &Session,
+) -> Result<(), Failure> {
+    write(path, force, records)?;
+    if !records.surveys.is_empty() || records.latency.is_some() {
+        session.say(&format!(
+            "{}: the survey of `--best` is left out, {} requests of it",
+            path.display(),
+            records.surveys.len()
+        ));
+    }
+    Ok(())
+}
+
+fn write(path: &Path, force: bool, records: &Records) -> Result<(), Failure> {
     let mut output = OutputFile::create(path, force)?;
     let written = if is_table(path) {
         write_table(&mut output, records)
     } else {
-        RecordsWriter::begin(&mut output, &records.setting).and_then(|mut writer| {
-            records
-                .requests
-                .iter()
-                .try_for_each(|one| writer.request(one))
-        })
+        lines(&mut output, records)
     };
     written.map_err(|error| unwritable(path, &error))?;
     Ok(output.finish()?)
+}
+
+fn lines(output: &mut OutputFile, records: &Records) -> io::Result<()> {
+    let mut writer = RecordsWriter::begin(output, &records.setting)?;
+    for request in &records.requests {
+        writer.request(request)?;
+    }
+    for survey in &records.surveys {
+        for position in &survey.positions {
+            writer.survey(&survey.id, survey.every, position)?;
+        }
+    }
+    match &records.latency {
+        Some(latency) => writer.latency(latency),
+        None => Ok(()),
+    }
 }
 
 /// That a file of records cannot be written.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
 
-use speculators::evaluation::{Event, Outcome, RequestFigures};
+use speculators::evaluation::{Event, Outcome, RequestFigures, SurveyedText};
 
 use super::bar::Bar;
 use super::records_file::RecordsFile;
@@ -23,6 +23,10 @@ pub struct Gathering {
     pub requests: Vec<RequestFigures>,
     /// The requests with their tokens, where those are to be compared.
     pub outcomes: Option<Vec<Outcome>>,
+    /// Whether the outputs are to be surveyed.
+    pub surveyed: bool,
+    /// Those that are.
+    pub texts: Vec<SurveyedText>,
 }
 
 impl Gathering {
@@ -37,6 +41,9 @@ impl Gathering {
             if let Some(outputs) = &mut self.outputs {
                 outputs.write(outcome)?;
             }
+            if self.surveyed {
+                self.texts.push(SurveyedText::from(*outcome));
+            }
             if let Some(outcomes) = &mut self.outcomes {
                 outcomes.push((*outcome).clone());
             }
@@ -47,6 +54,7 @@ impl Gathering {
     /// Puts everything in the order of the prompts file.
     pub fn sort(&mut self) {
         self.requests.sort_by_key(|request| request.place);
+        self.texts.sort_by_key(|text| text.place);
         if let Some(outcomes) = &mut self.outcomes {
             outcomes.sort_by_key(|outcome| outcome.place);
         }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use comfy_table::CellAlignment;
-use speculators::evaluation::{Gate, GateFailure, Interval, Paired, Records, Report, read_records};
+use speculators::evaluation::{
+    Gate, GateFailure, Interval, Paired, PromptCheck, Records, Report, RunComparison, read_records,
+};
 use speculators_formats::{Diagnostic, Place, codes};
 
 use super::export;
@@ -105,22 +107,39 @@ fn exists(path: &Path) -> Diagnostic {
         .help("pass `--force` to replace it, or name another file")
 }
 
+/// Letters that a line of metrics takes with its definition.
+const WHOLE_METRICS: usize = 160;
+
 /// The metrics of a run, each with its definition.
 pub fn write_metrics(report: &Report, which: Metrics, output: &mut impl Write) -> io::Result<()> {
-    let mut table = tables::plain(&["metric", "value", "95 % interval", "definition"]);
     let listed = report.metrics.iter();
-    for metric in listed.filter(|metric| metric.short || which == Metrics::All) {
-        table.add_row([
+    let listed = listed.filter(|metric| metric.short || which == Metrics::All);
+    let width = tables::terminal_width();
+    let narrow = width.is_some_and(|width| width < WHOLE_METRICS);
+    // Definitions in a column of a few letters are hard to read: there they follow the figures.
+    let titles = ["metric", "value", "95 % interval", "definition"];
+    let columns = if narrow { 3 } else { 4 };
+    let mut table = tables::plain(&titles[..columns]);
+    for metric in listed.clone() {
+        let cells = [
             metric.name.clone(),
             figure(metric.value),
             interval(metric.interval),
             format!("{} ({})", metric.definition, metric.whose),
-        ]);
+        ];
+        table.add_row(cells.into_iter().take(columns));
     }
     if let Some(column) = table.column_mut(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     writeln!(output, "{}", table.trim_fmt())?;
+    if narrow {
+        writeln!(output)?;
+        for metric in listed {
+            let line = format!("{}: {} ({})", metric.name, metric.definition, metric.whose);
+            writeln!(output, "{}", tables::wrapped(&line, 2, width))?;
+        }
+    }
     if which == Metrics::Short {
         let rest = report.metrics.len() - table.row_iter().count();
         writeln!(output, "`--metrics all` lists {rest} more")?;
@@ -193,6 +212,94 @@ pub fn write_paired(paired: &Paired, which: Metrics, output: &mut impl Write) ->
         ]);
     }
     writeln!(output, "{}", table.trim_fmt())
+}
+
+/// What differs between two finished runs.
+pub fn write_comparison(
+    comparison: &RunComparison,
+    which: Metrics,
+    output: &mut impl Write,
+) -> io::Result<()> {
+    for (name, run) in [("first", &comparison.first), ("second", &comparison.second)] {
+        let setting = &run.setting;
+        writeln!(
+            output,
+            "{name:<8}{}: {} for {}, {} requests",
+            run.file, setting.speculator, setting.verifier, run.requests
+        )?;
+    }
+    writeln!(output)?;
+    if !comparison.settings.is_empty() {
+        writeln!(output, "set otherwise:")?;
+        for setting in &comparison.settings {
+            let line = format!("  {}: {} → {}", setting.name, setting.first, setting.second);
+            let line = tables::wrapped(&line, 4, tables::terminal_width());
+            writeln!(output, "{line}")?;
+        }
+        writeln!(output)?;
+    }
+    let by = match comparison.prompts_by {
+        PromptCheck::Digest => "a digest of their tokens",
+        PromptCheck::TokenCount => "their number of tokens, for want of digests",
+    };
+    writeln!(
+        output,
+        "{} requests paired, their prompts held to be the same by {by}",
+        comparison.paired
+    )?;
+    for (names, what) in [
+        (&comparison.only_first, "only in the first"),
+        (&comparison.only_second, "only in the second"),
+        (&comparison.other_prompts, "left out, with other prompts"),
+    ] {
+        if !names.is_empty() {
+            writeln!(output, "{what}: {}", names.join(", "))?;
+        }
+    }
+    let mut table = tables::numbers(&[
+        "metric",
+        "first",
+        "second",
+        "difference",
+        "95 % interval",
+        "",
+    ]);
+    let listed = comparison.metrics.iter();
+    for metric in listed.filter(|metric| metric.short || which == Metrics::All) {
+        table.add_row([
+            metric.name.clone(),
+            figure(Some(metric.first)),
+            figure(Some(metric.second)),
+            format!("{:+.3}", metric.difference),
+            signed(metric.interval),
+            metric.verdict.as_str().to_owned(),
+        ]);
+    }
+    writeln!(output, "\n{}", table.trim_fmt())?;
+    if comparison.categories.is_empty() {
+        return Ok(());
+    }
+    let mut table = tables::numbers(&[
+        "mean length",
+        "requests",
+        "first",
+        "second",
+        "difference",
+        "95 % interval",
+        "",
+    ]);
+    for part in &comparison.categories {
+        table.add_row([
+            part.category.clone(),
+            part.paired.to_string(),
+            figure(Some(part.first)),
+            figure(Some(part.second)),
+            format!("{:+.3}", part.difference),
+            signed(part.interval),
+            part.verdict.as_str().to_owned(),
+        ]);
+    }
+    writeln!(output, "\n{}", table.trim_fmt())
 }
 
 /// What gates came to.

@@ -13,7 +13,7 @@ use crate::session::Session;
 #[derive(Args, Debug)]
 pub struct PromptArguments {
     /// Prompts, in any form that docs/prompts.md lists; may be given several times; `builtin` is a set of 80 in eight categories
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["demo", "from_records"])]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["demo", "from_records", "compare"])]
     pub prompts: Vec<PathBuf>,
     /// Put plain text through the chat template, as the question of a user, instead of continuing it as it stands
     #[arg(long)]

@@ -5,7 +5,8 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use fs_err::{File, OpenOptions};
-use speculators::evaluation::{Event, RecordsWriter, Resumption, Setting, copy_kept};
+use speculators::decoding::PositionSurvey;
+use speculators::evaluation::{Event, LatencyModel, RecordsWriter, Resumption, Setting, copy_kept};
 use speculators_formats::Diagnostic;
 
 use super::export::unwritable;
@@ -58,6 +59,25 @@ impl RecordsFile {
             }
         }
         Ok(())
+    }
+
+    /// Writes what a survey found at a position.
+    pub fn survey(
+        &mut self,
+        id: &str,
+        every: usize,
+        position: &PositionSurvey,
+    ) -> speculators::Result<()> {
+        let writer = self.writer.as_mut();
+        let written = writer.map_or(Ok(()), |writer| writer.survey(id, every, position));
+        Ok(written.map_err(|error| unwritable(&self.path, &error))?)
+    }
+
+    /// Writes how long passes take.
+    pub fn latency(&mut self, model: &LatencyModel) -> speculators::Result<()> {
+        let writer = self.writer.as_mut();
+        let written = writer.map_or(Ok(()), |writer| writer.latency(model));
+        Ok(written.map_err(|error| unwritable(&self.path, &error))?)
     }
 
     /// Says what is left of a run that was stopped; false if nothing is.

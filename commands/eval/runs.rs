@@ -18,8 +18,8 @@ pub struct RunArguments {
     ///
     /// Setting and prompts must be those of the records. A request that was not complete is run again from its start;
     /// of a prompt with several turns, all of them. Where there is no such file the run starts anew. Records hold no
-    /// text, hence neither `--outputs` nor `--compare` can be had of a run that is gone on with.
-    #[arg(long, requires = "records", conflicts_with_all = ["outputs", "compare", "force"])]
+    /// text, hence neither `--outputs` nor `--compare` nor `--best` can be had of a run that is gone on with.
+    #[arg(long, requires = "records", conflicts_with_all = ["outputs", "compare", "best", "force"])]
     pub resume: bool,
     /// Take prompts in an order drawn by `--seed`; with `--limit`, a random choice of them
     ///

@@ -8,6 +8,7 @@ use speculators::evaluation::{
 };
 use speculators::text::TextModel;
 
+use super::best;
 use super::measures::{self, Metrics};
 use crate::tables;
 
@@ -25,9 +26,8 @@ pub fn write(
         "speculator  {} ({} layout)",
         setting.speculator, setting.layout
     )?;
-    writeln!(
-        output,
-        "setting     {}, {}, up to {} new tokens, {} on {} with {} threads{}\n",
+    let line = format!(
+        "setting     {}, {}, up to {} new tokens, {} on {} with {} threads{}",
         sampling(&setting.sampling),
         drafting(&setting.drafting),
         setting.max_new_tokens,
@@ -35,6 +35,11 @@ pub fn write(
         setting.instruction_set,
         setting.threads,
         running(setting)
+    );
+    writeln!(
+        output,
+        "{}\n",
+        tables::wrapped(&line, 12, tables::terminal_width())
     )?;
     acceptance(report, output)?;
     categories(report, output)?;
@@ -42,6 +47,9 @@ pub fn write(
     measures::write_metrics(report, which, output)?;
     latency(report, output)?;
     lossless(report, output)?;
+    if let Some(best) = &report.best {
+        best::write(best, output)?;
+    }
     if let Some(comparison) = &report.comparison {
         write_comparison(comparison, text, output)?;
     }
@@ -90,7 +98,11 @@ fn drafting(drafting: &Drafting) -> String {
             num_speculative_tokens,
         } => format!("{num_speculative_tokens} draft tokens per step"),
         Drafting::DynamicTree(tree) => format!(
-            "a dynamic tree of up to {} draft tokens per step (top-k {}, depth {})",
+            "a {} tree of up to {} draft tokens per step (top-k {}, depth {})",
+            match tree.calibration {
+                Some(_) => "calibrated dynamic",
+                None => "dynamic",
+            },
             drafting.tokens(),
             tree.top_k,
             tree.depth
@@ -135,10 +147,14 @@ fn acceptance(report: &Report, output: &mut impl Write) -> io::Result<()> {
         Some([low, high]) => format!(", 95 % interval {low:.3} to {high:.3} by request"),
         None => String::new(),
     };
+    let line = format!(
+        "mean acceptance length {:.3} tokens per step (1 + {} accepted / {} steps){interval}",
+        acceptance.mean_length, counts.accepted, counts.steps
+    );
     writeln!(
         output,
-        "mean acceptance length {:.3} tokens per step (1 + {} accepted / {} steps){interval}\n",
-        acceptance.mean_length, counts.accepted, counts.steps
+        "{}\n",
+        tables::wrapped(&line, 2, tables::terminal_width())
     )
 }
 

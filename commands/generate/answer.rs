@@ -9,7 +9,7 @@ use speculators::decoding::{
     Choosing, Limits, Sampling, StepRecord, Strategy, generate_with, speculate_with,
 };
 use speculators::evaluation::{RequestFigures, StepFigures};
-use speculators::text::TextStream;
+use speculators::text::{HeldText, TextStream};
 
 use super::models::Models;
 use super::screen::Screen;
@@ -33,17 +33,21 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Continues a prompt. The text goes to `screen` as it comes, where there is one. Ctrl-C ends it early.
+    /// Continues a prompt. The text goes to `screen` as it comes, where there is one, up to the first of the strings of
+    /// `stop`, at which `limits` ends it. Ctrl-C ends it early.
+    #[expect(clippy::too_many_arguments, reason = "no two of them belong together")]
     pub fn generate(
         models: &Models,
         prompt: Vec<u32>,
         sampling: Sampling,
         limits: &Limits<'_>,
+        stop: &[String],
         screen: Option<&mut Screen>,
         session: &Session,
     ) -> Result<Answer, Failure> {
         let mut listener = Listener {
             stream: TextStream::new(&models.text.tokenizer),
+            held: HeldText::new(stop),
             screen,
             steps: Vec::new(),
             begin: Instant::now(),
@@ -73,12 +77,19 @@ impl Answer {
             }
             None => generate_with(verifier, &prompt, limits, choosing, cancelled, progress),
         };
-        let heard = listener.finish()?;
+        if let Some(failure) = listener.failed {
+            return Err(failure);
+        }
         let finish = match generation {
             Ok(generation) => Some(generation.finish.as_str()),
             Err(Error::Interrupted) => None,
             Err(other) => return Err(other.into()),
         };
+        let heard = listener.finish()?;
+        let mut text = models.text.tokenizer.decode(&heard.output_token_ids)?;
+        if let Some(stop) = &limits.stop {
+            text.truncate(stop.cut(&text).len());
+        }
         let Heard {
             output_token_ids,
             steps,
@@ -86,7 +97,7 @@ impl Answer {
             decode,
         } = heard;
         Ok(Answer {
-            text: models.text.tokenizer.decode(&output_token_ids)?,
+            text,
             finish,
             accepted_per_step: steps.iter().map(|step| step.accepted).collect(),
             figures: RequestFigures {
@@ -106,6 +117,8 @@ impl Answer {
 /// Passes tokens on as text.
 struct Listener<'a> {
     stream: TextStream<'a>,
+    /// What may be the beginning of a string that ends the text waits here, with who made it.
+    held: HeldText<'a, bool>,
     screen: Option<&'a mut Screen>,
     steps: Vec<StepFigures>,
     begin: Instant,
@@ -144,8 +157,9 @@ impl Listener<'_> {
     fn pass_on(&mut self, tokens: &[u32], accepted: usize) -> Result<(), Failure> {
         for (place, token) in tokens.iter().enumerate() {
             let piece = self.stream.push(*token)?;
+            let certain = self.held.push(&piece, place < accepted);
             if let Some(screen) = &mut self.screen {
-                screen.write(&piece, place < accepted)?;
+                write(screen, &certain)?;
             }
         }
         match &mut self.screen {
@@ -154,16 +168,16 @@ impl Listener<'_> {
         }
     }
 
-    fn finish(self) -> Result<Heard, Failure> {
-        if let Some(failure) = self.failed {
-            return Err(failure);
-        }
+    fn finish(mut self) -> Result<Heard, Failure> {
         let total = self.begin.elapsed().saturating_sub(self.listening);
         let prefill = self.first_token.unwrap_or(total);
         let output_token_ids = self.stream.ids().to_vec();
-        let rest = self.stream.finish()?;
+        // What was held back is no whole character: nobody drafted it.
+        let mut rest = self.held.push(&self.stream.finish()?, false);
+        rest.extend(self.held.finish());
         if let Some(screen) = self.screen {
-            end(screen, &rest)?;
+            write(screen, &rest)?;
+            screen.end()?;
         }
         Ok(Heard {
             output_token_ids,
@@ -174,8 +188,8 @@ impl Listener<'_> {
     }
 }
 
-/// What was held back is no whole character: nobody drafted it.
-fn end(screen: &mut Screen, rest: &str) -> io::Result<()> {
-    screen.write(rest, false)?;
-    screen.end()
+fn write(screen: &mut Screen, pieces: &[(String, bool)]) -> io::Result<()> {
+    pieces
+        .iter()
+        .try_for_each(|(piece, drafted)| screen.write(piece, *drafted))
 }

@@ -1,8 +1,10 @@
 //! What is told of generated texts: a summary for people, a report for programs.
 
 use serde::Serialize;
-use speculators::decoding::{Drafting, Sampling};
-use speculators::evaluation::{Acceptance, Counts, RequestFigures, SamplingSetting};
+use speculators::decoding::{Drafting, Verification};
+use speculators::evaluation::{
+    Acceptance, Counts, PenaltiesSetting, RequestFigures, SamplingSetting,
+};
 
 use super::answer::Answer;
 use super::models::Models;
@@ -16,7 +18,10 @@ pub struct Generated<'a> {
     /// Whether the prompt went through the verifier's chat template.
     chat_template: bool,
     drafting: Option<&'a Drafting>,
+    verification: Option<Verification>,
     sampling: SamplingSetting,
+    penalties: Option<PenaltiesSetting>,
+    stop: &'a [String],
     max_new_tokens: usize,
     dtype: String,
     instruction_set: &'static str,
@@ -41,24 +46,32 @@ struct Timings {
 }
 
 impl<'a> Generated<'a> {
-    /// Of one answer; `sampling` with the seed that the user has given.
+    /// Of one answer. The seed is the one that the user has given.
     pub fn new(
         models: &'a Models,
         answer: &'a Answer,
         chat_template: bool,
-        sampling: Sampling,
+        stop: &'a [String],
         max_new_tokens: usize,
     ) -> Generated<'a> {
         let figures = std::slice::from_ref(&answer.figures);
         let counts = Counts::fold(figures, models.positions());
         let speculator = models.speculator.as_ref();
+        let penalties = models.choosing.penalties;
         Generated {
             schema: "speculators.generate/1",
             verifier: &models.verifier_name,
             speculator: speculator.map(|speculator| speculator.name.as_str()),
             chat_template,
             drafting: speculator.map(|speculator| &speculator.drafting),
-            sampling: sampling.into(),
+            verification: speculator.map(|speculator| speculator.verification),
+            sampling: models.choosing.sampling.into(),
+            penalties: (!penalties.is_none()).then_some(PenaltiesSetting {
+                repetition: penalties.repetition,
+                frequency: penalties.frequency,
+                presence: penalties.presence,
+            }),
+            stop,
             max_new_tokens,
             dtype: models.verifier.precision().to_string(),
             instruction_set: speculators_kernels::cpu::features().name(),

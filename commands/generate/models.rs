@@ -6,7 +6,7 @@ use speculators::decoding::{Choosing, Drafting, Verification};
 use speculators::demo;
 use speculators::models::{DraftHead, Verifier};
 use speculators::text::TextModel;
-use speculators_formats::{Head, ReadOptions, VerifierConfig};
+use speculators_formats::{Diagnostic, Head, ReadOptions, VerifierConfig, codes};
 use tempfile::TempDir;
 
 use super::GenerateArguments;
@@ -70,6 +70,15 @@ impl Models {
         let own_length = opened
             .as_ref()
             .map(|opened| opened.description.speculative_tokens);
+        if arguments.strategy.calibrates() {
+            return Err(Diagnostic::error(
+                codes::USAGE,
+                "`--tree calibrated` needs `--calibration` here",
+            )
+            .note("how often the head is right is measured on many prompts, as `eval` has them")
+            .help("write it with `eval --best --write-calibration FILE.json`")
+            .into());
+        }
         let strategy = own_length
             .map(|length| arguments.strategy.resolve(length, false, session))
             .transpose()?;

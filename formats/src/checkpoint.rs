@@ -122,6 +122,11 @@ impl Checkpoint {
         &self.config
     }
 
+    /// The same weights beside another config.
+    pub(crate) fn with_config(self, config: ConfigFile) -> Checkpoint {
+        Checkpoint { config, ..self }
+    }
+
     /// The weight files, in order.
     #[must_use]
     pub fn files(&self) -> &[PathBuf] {

@@ -477,6 +477,25 @@ codes! {
          of its family, and those of the usual families are known here. This config leaves out a key of a family that is not \
          known, or has a rotary embedding that cannot be brought to the form drafts are run with.\n\n\
          Add the key the finding names to a copy of the config, with the value that the verifier's own code takes.";
+    PROBE_TEXT = 451, "too little text to measure on",
+        "`probe` holds the head against text that the verifier writes itself. Of a few dozen positions nothing can be \
+         told: chance alone would decide.\n\n\
+         Give more prompts, or such as the verifier answers at length, and raise `--tokens` (1000 by default).";
+    PROBE_CONTRADICTED = 452, "what is declared agrees less with the verifier than another reading",
+        "Layer ids, norm flags and the rotary embedding are not visible in the tensors. Read as declared, the head drafts \
+         the verifier's tokens less often than read otherwise, by more than chance explains. A runtime reads what is \
+         declared.\n\n\
+         `probe --write` puts the reading that agrees best into the config of a head in the speculators layout; for any \
+         other layout, `convert` takes it as flags, which the finding names.";
+    PROBE_UNDECIDED = 453, "measurement does not decide between two readings",
+        "The readings differ by less than three standard errors, or the head agrees with the verifier no more than one \
+         that always proposes the commonest token. Nothing is picked then.\n\n\
+         Raise `--tokens`, or give longer prompts where the rotary embedding is in question: bases differ at a distance. A \
+         head that agrees with nothing is untrained, or was made for another verifier.";
+    PROBE_WRITE = 454, "what was measured cannot be written here",
+        "Only a config in the speculators layout says all of it in so many words, and `probe` changes configs only, no \
+         weights and no file that others may share.\n\n\
+         Convert the head with the flags that the finding names, or fetch a copy of your own.";
     RUNTIME_KIND = 501, "the runtime does not serve this kind of checkpoint",
         "A runtime finds out what it was given by a few keys of the config, or by the file itself. This checkpoint is of \
          a kind, or in a layout, that the runtime named by `--for` does not know: it stops at once, or takes the head \
@@ -634,6 +653,24 @@ codes! {
          in the records of a run that was stopped, can be told apart only if no two of them have the same. Later turns of a prompt \
          have its id with `/2`, `/3` and so on behind it, and another prompt must not have that either.\n\n\
          Give each prompt an `id` of its own, or leave `id` out: then it is the number of the line.";
+    CALIBRATION = 741, "a calibration of draft trees cannot be used",
+        "A calibration says how often draft tokens were right, by depth, place in the head's list and probability: the JSON file \
+         that `eval --best --write-calibration` writes. This one cannot be read, is of another form, or has a curve that \
+         descends or leaves the range from 0 to 1.\n\n\
+         Write it again. A calibration belongs to one head and one verifier; another's does no harm to the output, but \
+         drafts badly.";
+    SURVEY_EMPTY = 742, "there is no survey to find the best setting from",
+        "What would be best is found from a survey: at each position of the outputs, the head's list is compared with how the \
+         text went on. These records hold none, or the run gave no output that is long enough to have a step.\n\n\
+         Run `eval --best --records FILE.jsonl`; its records can be taken with `--from-records` as often as wanted.";
+    NOT_A_RUN = 751, "a file to compare is no finished run",
+        "Two runs are compared by their reports (`eval --format json`) or their records (`eval --records`). The file given \
+         is neither, or is malformed, or is a report of a version that did not yet keep sums by request.\n\n\
+         Name a report or records. Records of any version can be compared.";
+    NOTHING_IN_COMMON = 752, "two runs to compare have no prompt in common",
+        "Runs are compared prompt by prompt: requests are paired by their ids, and pairs whose prompts are not the same \
+         tokens are left out. Nothing is left.\n\n\
+         Run both over the same prompts file, with the same tokenizer and chat template.";
 }
 
 /// The explanation of a code, or nothing for an unknown one.
@@ -650,7 +687,7 @@ pub const FAMILIES: &[(u16, &str)] = &[
     (300, "Vocabulary maps"),
     (400, "Head against verifier and serving configuration"),
     (500, "Serving with a runtime"),
-    (700, "Prompts and data"),
+    (700, "Prompts, data and runs"),
 ];
 
 /// The page `docs/errors.md`: every explanation, by family.

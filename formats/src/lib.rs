@@ -3,6 +3,7 @@
 //! Nothing here knows a network, a terminal, a machine-learning framework or a GPU. Trouble is reported as
 //! [`Diagnostic`]s, which carry a code, a place, the numbers and the remedy; who shows them is not decided here.
 
+pub mod amend;
 pub mod block;
 pub mod checkpoint;
 pub mod codes;
@@ -44,7 +45,7 @@ pub use config::ConfigFile;
 pub use decision::Decision;
 pub use diagnostic::{Diagnostic, Level, Place};
 pub use head::{Head, HeadDescription, Layout};
-pub use options::{AuxConvention, BlockAnchor, ReadOptions};
+pub use options::{AuxConvention, BlockAnchor, MapEntries, ReadOptions};
 pub use rope::{Rope, RopeScaling};
 pub use speculator::{Algorithm, Description, Speculator};
 pub use verifier::VerifierConfig;

@@ -11,6 +11,16 @@ pub enum AuxConvention {
     Output,
 }
 
+/// What the entries of `d2t` are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MapEntries {
+    /// What is to be added to a draft token to get its verifier token.
+    Offsets,
+    /// The verifier token itself.
+    Absolute,
+}
+
 /// What stands in the first position of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockAnchor {
@@ -54,6 +64,8 @@ pub struct ReadOptions {
     pub dflash_anchor: Option<BlockAnchor>,
     /// Token that stands for one not drafted yet, in parallel and block drafters.
     pub mask_token_id: Option<usize>,
+    /// What `d2t` holds, where its layout and the numbers in it are not believed.
+    pub map_entries: Option<MapEntries>,
     /// `lm_head` may have a row for each verifier token; those of the vocabulary map are taken.
     pub slice_lm_head: bool,
     /// Turns every guess into an error (S411).
@@ -84,6 +96,7 @@ impl ReadOptions {
             ("--head-dim", self.head_dim.is_some(), algorithm != Mtp),
             ("--dflash-anchor", self.dflash_anchor.is_some(), block),
             ("--mask-token-id", self.mask_token_id.is_some(), parallel),
+            ("--d2t", self.map_entries.is_some(), auxiliary),
             ("--lm-head slice-to-draft", self.slice_lm_head, eagle3),
         ];
         let idle = options.into_iter().filter(|(_, given, has)| *given && !has);
@@ -108,12 +121,13 @@ mod tests {
             head_dim: Some(64),
             dflash_anchor: Some(BlockAnchor::Known),
             mask_token_id: Some(3),
+            map_entries: Some(MapEntries::Absolute),
             slice_lm_head: true,
             strict: false,
         };
         let idle = Algorithm::ALL.map(|kind| everything.without_meaning(kind));
         let counts = idle.map(|options| options.len());
-        assert_eq!(counts, [9, 2, 1, 5, 5, 5, 5, 10]);
+        assert_eq!(counts, [10, 2, 1, 5, 5, 5, 5, 11]);
         let nothing = ReadOptions::default();
         assert!(
             Algorithm::ALL

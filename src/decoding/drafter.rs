@@ -51,7 +51,7 @@ impl<'a> Drafter<'a> {
 
     /// What the head said of the token after each of `path`, the first of which follows the last one taken in:
     /// `[draft vocab]` each, for as long as it was asked.
-    pub(crate) fn said_along<'s>(&'s self, path: impl IntoIterator<Item = u32>) -> Vec<&'s [f32]> {
+    pub(crate) fn said_along(&self, path: impl IntoIterator<Item = u32>) -> Vec<&[f32]> {
         let mut tokens = path.into_iter();
         let mut source = self
             .sources
@@ -98,6 +98,25 @@ impl<'a> Drafter<'a> {
             self.said.extend_from_slice(self.pass.logits());
         }
         Ok(())
+    }
+
+    /// Logits after the last row, over what can be drafted, as [`DraftHead::logits`] has them.
+    pub(crate) fn logits(&self, logits: &mut Vec<f32>) -> Result<()> {
+        let width = self.head.description().hidden_size;
+        let hidden = self.pass.hidden();
+        self.head.logits(&hidden[hidden.len() - width..], logits)
+    }
+
+    /// Goes on by a token as if it had been drafted.
+    pub(crate) fn follow(&mut self, token: u32) -> Result<()> {
+        self.keep_last();
+        self.step(&[token])
+    }
+
+    /// Forgets the last of the tokens taken in, so that it can be taken in again and drafted from once more.
+    pub(crate) fn forget_last(&mut self) {
+        self.forget();
+        self.settled -= 1;
     }
 
     /// Drafts `count` tokens after those taken in, each drawn from what the head says comes after the draft so far.

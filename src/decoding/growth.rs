@@ -15,22 +15,35 @@ impl Drafter<'_> {
         tree: &DynamicTree,
         depth: usize,
     ) -> Result<VerifyTree> {
+        let draft = self.candidates(tree, depth.min(tree.budget))?;
+        Ok(cpu::tree_finalize(&draft, root, tree.budget + 1)?)
+    }
+
+    /// All candidates of a dynamic tree of `depth` levels, at least 1, whatever its budget.
+    pub(crate) fn candidates(&mut self, tree: &DynamicTree, depth: usize) -> Result<DraftTree> {
         let width = tree.top_k.min(self.vocabulary());
+        let calibrate = |level: usize, scores: &mut [f32]| {
+            if let Some(calibration) = &tree.calibration {
+                calibration.apply(level, width, scores);
+            }
+        };
         let mut draft = DraftTree::new();
         let (mut tokens, mut scores) = (Vec::new(), Vec::new());
         self.keep_last();
         self.rank(1, width, &mut tokens, &mut scores)?;
+        calibrate(1, &mut scores);
         let mut parents = cpu::tree_step(&mut draft, &tokens, &scores)?;
         // Positions of the nodes expanded so far: those of a level have the same.
         let mut positions = Vec::new();
-        for level in 1..depth.min(tree.budget) {
+        for level in 1..depth {
             let frontier = draft.frontier_tokens();
             positions.resize(positions.len() + frontier.len(), self.position(level));
             self.expand(&frontier, &parents, &positions, &draft.frontier_bits())?;
             self.rank(frontier.len(), width, &mut tokens, &mut scores)?;
+            calibrate(level + 1, &mut scores);
             parents = cpu::tree_step(&mut draft, &tokens, &scores)?;
         }
-        Ok(cpu::tree_finalize(&draft, root, tree.budget + 1)?)
+        Ok(draft)
     }
 
     /// Fills a static tree of up to `depth` levels below `root`, the last of the tokens taken in: with the likeliest

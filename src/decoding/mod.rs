@@ -11,6 +11,7 @@
 //! tokens it had verified and how many of them were accepted, even where the end of the text or a limit then cuts
 //! the output short. A step without draft tokens (they do not fit into the context) is no draft in its statistics.
 
+mod calibration;
 mod choosing;
 mod drafter;
 mod growth;
@@ -23,10 +24,13 @@ mod speculation;
 mod static_tree;
 mod stop;
 mod strategy;
+mod survey;
 mod verification;
 
+pub use calibration::{CALIBRATION_SCHEMA, Calibration, Curve, RANK_CLASSES};
 pub use choosing::Choosing;
 pub use limits::Limits;
+pub(crate) use plain::stop_if;
 pub use plain::{generate, generate_with, next_logits};
 pub use record::{Chooser, DepthRecord, FinishReason, Generation, NearTie, StepRecord};
 pub use speculation::{Speculation, speculate, speculate_with};
@@ -36,4 +40,5 @@ pub use stop::StopStrings;
 pub use strategy::{
     Drafting, DynamicTree, MAX_SPECULATIVE_TOKENS, MAX_TREE_TOKENS, MAX_TREE_WIDTH, Strategy,
 };
+pub use survey::{PositionSurvey, SurveyOptions, TreePlaces, survey};
 pub use verification::Verification;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::models::Choice;
@@ -36,7 +37,7 @@ pub struct StepRecord {
 ///
 /// Probabilities are those tokens are sampled from, after temperature and filters; at temperature 0, where there is
 /// no chance, those of temperature 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct DepthRecord {
     /// Place of the token in the head's order, 0 being its favourite; none where it is not in the draft vocabulary.
     pub rank: Option<usize>,
@@ -52,7 +53,7 @@ pub struct DepthRecord {
 }
 
 /// Who made a choice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Chooser {
     /// The head, when it drafted.
@@ -62,7 +63,7 @@ pub enum Chooser {
 }
 
 /// A choice between logits within one bfloat16 step of each other: another engine may have taken the other token.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct NearTie {
     /// Who chose.
     pub by: Chooser,

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use speculators_formats::{Diagnostic, Place, codes};
 
@@ -12,7 +13,7 @@ use super::strategy::{MAX_SPECULATIVE_TOKENS, MAX_TREE_TOKENS, MAX_TREE_WIDTH};
 use crate::Result;
 
 /// A tree of one shape for all steps.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(try_from = "Paths")]
 pub struct StaticTree {
     /// Shorter ones first, and those of a length by their ranks: then a parent comes before its children.
@@ -23,7 +24,7 @@ pub struct StaticTree {
 }
 
 /// What is written down of a tree.
-#[derive(Deserialize)]
+#[derive(JsonSchema, Deserialize)]
 struct Paths {
     paths: Vec<Vec<usize>>,
 }

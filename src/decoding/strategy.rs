@@ -1,9 +1,11 @@
 //! How to decode: what is drafted for a step, and how tokens are chosen.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use speculators_formats::{Diagnostic, codes};
 use speculators_kernels::{Penalties, Sampling};
 
+use super::calibration::Calibration;
 use super::choosing::Choosing;
 use super::static_tree::StaticTree;
 use super::verification::Verification;
@@ -67,7 +69,7 @@ impl Strategy {
 }
 
 /// What the head proposes for each step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "method", rename_all = "snake_case")]
 pub enum Drafting {
     /// The most likely token, the most likely one after it, and so on.
@@ -87,7 +89,7 @@ pub enum Drafting {
 ///
 /// The default is the setting in which EAGLE-3 was published (60 tokens in a verifier pass, its root among them), so
 /// that acceptance lengths can be compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct DynamicTree {
     /// Nodes that are expanded in each level, and children of each of them.
     pub top_k: usize,
@@ -95,6 +97,9 @@ pub struct DynamicTree {
     pub depth: usize,
     /// Draft tokens that are verified, at most.
     pub budget: usize,
+    /// What the head's probabilities are worth: nodes are then as good as the product of these probabilities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
 }
 
 impl Default for DynamicTree {
@@ -103,6 +108,7 @@ impl Default for DynamicTree {
             top_k: 10,
             depth: 8,
             budget: 59,
+            calibration: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How a draft is verified: which of its tokens are kept, and what follows them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use speculators_formats::{Diagnostic, codes};
 use speculators_kernels::{
@@ -16,7 +17,7 @@ use crate::Result;
 ///
 /// All but the last two leave the output what plain decoding makes of it: [`Verification::Match`] token for token,
 /// the others in distribution.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "rule", rename_all = "snake_case")]
 pub enum Verification {
     /// The verifier chooses at every node, with noise that depends on the position alone; draft tokens are kept as far

@@ -1,6 +1,7 @@
 //! Confidence intervals by resampling requests. Steps of one request are alike, so that drawing steps would make
 //! intervals far too narrow; requests are what another run would have others of.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use speculators_kernels::philox4x32;
 
@@ -18,7 +19,7 @@ pub(crate) struct Bootstrap {
 }
 
 /// How intervals were made.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Resampling {
     /// What was drawn, with replacement.
     pub unit: &'static str,

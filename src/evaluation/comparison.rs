@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use speculators_formats::{Diagnostic, Place, codes};
 
@@ -24,7 +25,7 @@ pub struct Reference {
 }
 
 /// The agreement of a run with references.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 pub struct Comparison {
     /// Requests that the references name.
     pub compared: usize,
@@ -43,7 +44,7 @@ pub struct Comparison {
 }
 
 /// The first step of one request that accepted another number of draft tokens.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct AcceptanceDifference {
     /// Request id.
     pub id: String,
@@ -58,7 +59,7 @@ pub struct AcceptanceDifference {
 }
 
 /// The first difference of one request.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Difference {
     /// Request id.
     pub id: String,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::evaluation::bootstrap::Bootstrap;
@@ -13,7 +14,7 @@ use crate::evaluation::{Interval, RequestFigures, StepFigures};
 const FIRST_RANGE: usize = 128;
 
 /// The steps whose context has a length in a range.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct ContextReport {
     /// The shortest context of the range, in tokens: prompt and output before the step.
     pub from: usize,

@@ -1,5 +1,6 @@
 //! Limits that a metric must not fall below, for pipelines.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use speculators_formats::{Diagnostic, codes};
 use strsim::levenshtein;
@@ -17,7 +18,7 @@ pub struct Gate {
 }
 
 /// A gate that a run did not pass.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct GateFailure {
     /// Name of the metric.
     pub metric: String,

@@ -5,6 +5,7 @@
 //! A step accepts `a` draft tokens and emits `e`: one more than it accepts, fewer where an end of text or the limit
 //! cuts. Sums run over the steps of all requests (pooled) unless the definition says otherwise.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::evaluation::bootstrap::Bootstrap;
@@ -13,7 +14,7 @@ use crate::evaluation::tally::Tally;
 use crate::evaluation::{Interval, RequestFigures};
 
 /// Which way a metric improves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Better {
     /// More is better.
@@ -41,7 +42,7 @@ pub struct Metric {
 }
 
 /// A metric of a run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct MetricValue {
     /// Name of the metric.
     pub name: String,

@@ -34,6 +34,8 @@ pub struct Outcome {
     pub plain_decode: Duration,
     /// Both gave the same tokens.
     pub lossless: bool,
+    /// Seed of the noise of this request.
+    pub seed: u64,
 }
 
 /// What a run tells as it goes.

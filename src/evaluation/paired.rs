@@ -1,16 +1,16 @@
 //! Two runs over the same prompts, compared request by request. How much a metric differs between requests then
 //! cancels, and far smaller differences can be told from chance than by two intervals side by side.
 
-use std::collections::BTreeMap;
-
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::evaluation::bootstrap::Bootstrap;
+use crate::evaluation::pairing::{Pairing, same_prompt};
 use crate::evaluation::tally::Tally;
-use crate::evaluation::{Interval, Metric, Records, RequestFigures, Setting};
+use crate::evaluation::{Interval, Metric, Records, RequestFigures, RequestReport, Setting};
 
 /// The differences of a run from the records of another one.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Paired {
     /// What was run there.
     pub setting: Setting,
@@ -20,14 +20,15 @@ pub struct Paired {
     pub only_here: usize,
     /// Requests that only the other one has.
     pub only_there: usize,
-    /// Paired requests whose prompts have another number of tokens there: not the same prompts.
+    /// Paired requests that had another prompt there: the digest of their tokens differs, or their number where
+    /// records have no digest.
     pub other_prompts: Vec<String>,
     /// Each metric that both have; those made of times only where both ran one request at a time.
     pub differences: Vec<PairedDifference>,
 }
 
 /// One metric over the requests of both runs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct PairedDifference {
     /// Name of the metric.
     pub name: String,
@@ -59,35 +60,48 @@ impl Paired {
     pub fn make(setting: &Setting, requests: &[RequestFigures], there: &Records) -> Paired {
         let positions = setting.positions().min(there.setting.positions());
         let times_tell = setting.is_single_stream() && there.setting.is_single_stream();
-        let mut waiting: BTreeMap<&str, Vec<&RequestFigures>> = BTreeMap::new();
-        for request in there.requests.iter().rev() {
-            waiting.entry(&request.id).or_default().push(request);
-        }
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        let mut other_prompts = Vec::new();
-        for request in requests {
-            if let Some(other) = waiting.get_mut(request.id.as_str()).and_then(Vec::pop) {
-                if request.prompt_tokens != other.prompt_tokens {
-                    other_prompts.push(request.id.clone());
-                }
-                ours.push(Tally::of(request, positions));
-                theirs.push(Tally::of(other, positions));
-            }
-        }
-        let bootstrap = Bootstrap::new(ours.len());
+        let here: Vec<RequestReport> = in_sums(requests, positions);
+        let theirs: Vec<RequestReport> = in_sums(&there.requests, positions);
+        let pairing = Pairing::make(&here, &theirs);
         Paired {
             setting: there.setting.clone(),
-            paired: ours.len(),
-            only_here: requests.len() - ours.len(),
-            only_there: there.requests.len() - ours.len(),
-            other_prompts,
-            differences: Metric::all(positions)
+            paired: pairing.pairs.len(),
+            only_here: pairing.only_first.len(),
+            only_there: pairing.only_second.len(),
+            other_prompts: pairing
+                .pairs
                 .iter()
-                .filter(|metric| !metric.timed || times_tell)
-                .filter_map(|metric| difference(metric, &ours, &theirs, &bootstrap))
+                .filter(|(one, other)| !same_prompt(one, other))
+                .map(|(one, _)| one.id.clone())
                 .collect(),
+            differences: differences(&pairing.pairs, positions, times_tell),
         }
     }
+}
+
+fn in_sums(requests: &[RequestFigures], positions: usize) -> Vec<RequestReport> {
+    let requests = requests.iter();
+    requests
+        .map(|request| RequestReport::of(request, positions))
+        .collect()
+}
+
+/// Each metric that both of a pair have, over all pairs; those made of times only where times tell.
+pub(crate) fn differences(
+    pairs: &[(&RequestReport, &RequestReport)],
+    positions: usize,
+    times_tell: bool,
+) -> Vec<PairedDifference> {
+    let tallies = pairs
+        .iter()
+        .map(|(one, other)| (one.tally(positions), other.tally(positions)));
+    let (ours, theirs): (Vec<Tally>, Vec<Tally>) = tallies.unzip();
+    let bootstrap = Bootstrap::new(pairs.len());
+    Metric::all(positions)
+        .iter()
+        .filter(|metric| !metric.timed || times_tell)
+        .filter_map(|metric| difference(metric, &ours, &theirs, &bootstrap))
+        .collect()
 }
 
 fn difference(
@@ -145,6 +159,8 @@ mod tests {
             ],
             unfinished: Vec::new(),
             torn: false,
+            surveys: Vec::new(),
+            latency: None,
         };
         let paired = Paired::make(&Setting::of_chain(3), &here, &there);
         assert_eq!(

@@ -5,22 +5,29 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use speculators_formats::{Diagnostic, Place, codes};
 
 use crate::Result;
+use crate::decoding::PositionSurvey;
+use crate::evaluation::best::Surveys;
 use crate::evaluation::table::{is_table, read_table};
-use crate::evaluation::{Event, RequestFigures, Setting, StepFigures};
+use crate::evaluation::{Event, LatencyModel, RequestFigures, RequestSurvey, Setting, StepFigures};
 
 /// Name and version of the form of the lines.
 pub const RECORDS_SCHEMA: &str = "speculators.records/1";
 
 /// One line. `record` says which.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub(super) enum Line {
     /// The first: what is run.
-    Run { schema: String, setting: Setting },
+    Run {
+        #[schemars(extend("const" = RECORDS_SCHEMA))]
+        schema: String,
+        setting: Setting,
+    },
     /// One verification step.
     Step {
         id: String,
@@ -32,6 +39,16 @@ pub(super) enum Line {
     },
     /// A request is complete; its steps stand before this.
     Request(RequestFigures),
+    /// What the head held at a position of an output. Calibrated trees may follow on a line of their own.
+    Survey {
+        id: String,
+        /// 1 where every position was looked at.
+        every: usize,
+        #[serde(flatten)]
+        position: PositionSurvey,
+    },
+    /// Times of passes.
+    Latency(LatencyModel),
 }
 
 /// Writes records, each line by one write that is not held back.
@@ -86,6 +103,26 @@ impl<W: Write> RecordsWriter<W> {
         })
     }
 
+    /// Writes what a survey found at a position.
+    ///
+    /// # Errors
+    /// As the output has them.
+    pub fn survey(&mut self, id: &str, every: usize, position: &PositionSurvey) -> io::Result<()> {
+        self.line(&Line::Survey {
+            id: id.to_owned(),
+            every,
+            position: position.clone(),
+        })
+    }
+
+    /// Writes how long passes take.
+    ///
+    /// # Errors
+    /// As the output has them.
+    pub fn latency(&mut self, model: &LatencyModel) -> io::Result<()> {
+        self.line(&Line::Latency(model.clone()))
+    }
+
     /// Writes all lines of a request.
     ///
     /// # Errors
@@ -125,6 +162,10 @@ pub struct Records {
     pub unfinished: Vec<String>,
     /// The last line is not whole: the run was killed while writing it.
     pub torn: bool,
+    /// What `eval --best` found along the outputs, in the order in which it was found.
+    pub surveys: Vec<RequestSurvey>,
+    /// Times of passes, where they were measured.
+    pub latency: Option<LatencyModel>,
 }
 
 /// Reads a records file, JSON lines or a Parquet table.
@@ -146,7 +187,7 @@ pub fn read_records(path: &Path) -> Result<Records> {
     parse_records(path, &String::from_utf8_lossy(&bytes))
 }
 
-fn parse_records(path: &Path, text: &str) -> Result<Records> {
+pub(crate) fn parse_records(path: &Path, text: &str) -> Result<Records> {
     let mut found = Vec::new();
     let mut reading = Reading::default();
     for (index, line) in text.split_inclusive('\n').enumerate() {
@@ -192,6 +233,8 @@ pub(super) struct Reading {
     requests: Vec<RequestFigures>,
     steps: BTreeMap<String, Vec<StepFigures>>,
     torn: bool,
+    surveys: Surveys,
+    latency: Option<LatencyModel>,
 }
 
 impl Reading {
@@ -212,6 +255,12 @@ impl Reading {
                 request.steps.shrink_to_fit();
                 self.requests.push(request);
             }
+            Line::Survey {
+                id,
+                every,
+                position,
+            } => self.surveys.add(id, every, position),
+            Line::Latency(model) => self.latency = Some(model),
         }
         Ok(())
     }
@@ -225,6 +274,8 @@ impl Reading {
             requests: self.requests,
             unfinished: self.steps.into_keys().collect(),
             torn: self.torn,
+            surveys: self.surveys.requests,
+            latency: self.latency,
         })
     }
 }

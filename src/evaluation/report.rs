@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -10,12 +11,15 @@ use crate::decoding::Verification;
 use crate::evaluation::bootstrap::Bootstrap;
 use crate::evaluation::tally::Tally;
 use crate::evaluation::{
-    Comparison, ContextReport, GateFailure, Interval, Metric, MetricValue, Paired, RequestFigures,
-    Resampling, Setting,
+    AcceptedLength, Best, Calibration, Comparison, ContextReport, GateFailure, Interval, Metric,
+    MetricValue, Paired, RequestFigures, RequestReport, Resampling, Setting,
 };
 
+/// Name and version of the report's form.
+pub const REPORT_SCHEMA: &str = "speculators.eval/1";
+
 /// Plain counts, pooled over requests.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Counts {
     /// Requests decoded; each turn of a `turns` prompt is one.
     pub requests: usize,
@@ -39,7 +43,7 @@ pub struct Counts {
 }
 
 /// Acceptance, in vLLM's definitions.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Acceptance {
     /// Share of steps that accepted at least 1, 2, … draft tokens.
     pub per_position: Vec<f64>,
@@ -52,7 +56,7 @@ pub struct Acceptance {
 }
 
 /// Times, on this machine and this engine.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Latency {
     /// Mean time of the prompt pass per request, milliseconds.
     pub prefill_ms: f64,
@@ -73,7 +77,7 @@ pub struct Latency {
 }
 
 /// What speculation leaves as it would be without.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Guarantee {
     /// Every token; it is compared.
@@ -86,7 +90,7 @@ pub enum Guarantee {
 }
 
 /// Whether speculation changed anything.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Lossless {
     /// What is to stay the same. Only tokens can be compared request by request.
     pub guarantee: Guarantee,
@@ -99,7 +103,7 @@ pub struct Lossless {
 }
 
 /// Counts and acceptance of one category of prompts.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct CategoryReport {
     /// The category.
     pub category: String,
@@ -109,15 +113,22 @@ pub struct CategoryReport {
     pub acceptance: Acceptance,
     /// Between what its mean length lies in 95 of 100 runs over other prompts like these.
     pub mean_length_interval: Option<Interval>,
-    /// Its metrics, by name.
+    /// Its metrics, by name; null where there is nothing to make one of.
+    #[schemars(with = "std::collections::BTreeMap<String, Option<f64>>")]
     pub metrics: Map<String, Value>,
 }
 
 /// The whole report.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Report {
     /// Name and version of this structure.
+    #[schemars(extend("const" = REPORT_SCHEMA))]
     pub schema: &'static str,
+    /// Version of the program that made the report.
+    pub version: &'static str,
+    /// The command that made the run, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// What was run.
     pub setting: Setting,
     /// Pooled counts.
@@ -136,12 +147,22 @@ pub struct Report {
     pub resampling: Resampling,
     /// Acceptance by the number of tokens before a step.
     pub context_lengths: Vec<ContextReport>,
+    /// How often steps accept 0, 1, 2, … draft tokens.
+    pub accepted_lengths: Vec<AcceptedLength>,
+    /// How far the probabilities of the head can be believed, where the records have them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+    /// The sums of each request, which two reports are compared by.
+    pub requests: Vec<RequestReport>,
     /// Differences from the records of another run, where some were given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub against: Option<Paired>,
     /// Limits that were not reached, where some were given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_gates: Option<Vec<GateFailure>>,
+    /// What would be best, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best: Option<Best>,
     /// Agreement with reference outputs, where some were given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comparison: Option<Comparison>,
@@ -173,15 +194,24 @@ impl Report {
             })
             .collect();
         Report {
-            schema: "speculators.eval/1",
+            schema: REPORT_SCHEMA,
+            version: env!("CARGO_PKG_VERSION"),
+            command: None,
             acceptance: counts.acceptance(),
             latency: single_stream.then(|| Latency::fold(requests, &counts)),
             lossless: Lossless::fold(requests, &setting),
             metrics: measure(requests, &setting),
             resampling: Resampling::MADE,
             context_lengths: ContextReport::fold(requests, positions),
+            accepted_lengths: AcceptedLength::fold(requests, positions),
+            calibration: Calibration::fold(requests),
+            requests: requests
+                .iter()
+                .map(|request| RequestReport::of(request, positions))
+                .collect(),
             against: None,
             failed_gates: None,
+            best: None,
             counts,
             categories,
             setting,

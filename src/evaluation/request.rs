@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::decoding::{DepthRecord, StepRecord};
 use crate::evaluation::Outcome;
 
 /// One verification step, in figures.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct StepFigures {
     /// Tokens before the step: prompt and output so far.
     pub context_length: usize,
@@ -25,17 +27,20 @@ pub struct StepFigures {
     pub path: Vec<DepthRecord>,
     /// Time of the head.
     #[serde(rename = "draft_us", with = "microseconds")]
+    #[schemars(with = "f64")]
     pub draft: Duration,
     /// Time of the verifier.
     #[serde(rename = "verify_us", with = "microseconds")]
+    #[schemars(with = "f64")]
     pub verify: Duration,
     /// Time of everything else.
     #[serde(rename = "other_us", with = "microseconds")]
+    #[schemars(with = "f64")]
     pub other: Duration,
 }
 
 /// One request, in figures.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct RequestFigures {
     /// Which prompt of the file, and which of its turns, both from 0: the order of reports.
     #[serde(default)]
@@ -46,20 +51,28 @@ pub struct RequestFigures {
     pub category: Option<String>,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
+    /// Begin of the SHA-256 digest of the prompt's token ids, by which two runs show that they had the same prompt;
+    /// older records have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_digest: Option<String>,
     /// Tokens of the output, the one from the prompt pass included.
     pub output_tokens: usize,
     /// Time of the prompt pass, which ends with the first token.
     #[serde(rename = "prefill_us", with = "microseconds")]
+    #[schemars(with = "f64")]
     pub prefill: Duration,
     /// Time of all later steps with speculation.
     #[serde(rename = "decode_us", with = "microseconds")]
+    #[schemars(with = "f64")]
     pub decode: Duration,
     /// Time of the prompt pass with plain decoding.
     #[serde(rename = "plain_prefill_us", with = "microseconds")]
+    #[schemars(with = "f64")]
     pub plain_prefill: Duration,
     /// Time of all later tokens with plain decoding; where it gave another number of them, scaled to as many as with
     /// speculation.
     #[serde(rename = "plain_decode_us", with = "microseconds")]
+    #[schemars(with = "f64")]
     pub plain_decode: Duration,
     /// Both gave the same tokens.
     pub lossless: bool,
@@ -103,6 +116,7 @@ impl From<&Outcome> for RequestFigures {
             id: outcome.id.clone(),
             category: outcome.category.clone(),
             prompt_tokens: outcome.prompt_token_ids.len(),
+            prompt_digest: Some(digest(&outcome.prompt_token_ids)),
             output_tokens: outcome.output_token_ids.len(),
             prefill: outcome.prefill,
             decode: outcome.decode,
@@ -114,8 +128,19 @@ impl From<&Outcome> for RequestFigures {
     }
 }
 
+/// The first eight bytes of the SHA-256 of token ids (little-endian, four bytes each), in hexadecimal digits.
+fn digest(tokens: &[u32]) -> String {
+    let mut hasher = Sha256::new();
+    for token in tokens {
+        hasher.update(token.to_le_bytes());
+    }
+    let digest = hasher.finalize();
+    let start = digest.iter().take(8);
+    start.map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Durations as microseconds with three decimals, which is every nanosecond of them.
-mod microseconds {
+pub(crate) mod microseconds {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer};

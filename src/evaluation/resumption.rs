@@ -239,6 +239,8 @@ mod tests {
             requests,
             unfinished: vec!["d".into()],
             torn: true,
+            surveys: Vec::new(),
+            latency: None,
         }
     }
 

@@ -112,6 +112,7 @@ impl Evaluation<'_> {
             speculative.total = speculative.total.saturating_sub(watched.finish()?);
             let place = [index, turns.begun - 1];
             let mut outcome = self.outcome(place, prompt, tokens, plain, speculative)?;
+            outcome.seed = strategy.sampling.seed;
             if let (Some(stop), Some(text)) = (&limits.stop, &mut outcome.text) {
                 text.truncate(stop.cut(text).len());
             }
@@ -264,6 +265,7 @@ impl Evaluation<'_> {
             decode: speculative.total.saturating_sub(speculative.prefill),
             plain_prefill: plain.prefill,
             plain_decode,
+            seed: 0,
         })
     }
 }

@@ -1,11 +1,12 @@
 //! What was run, as the evaluation report says it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::decoding::{Drafting, Penalties, Sampling, Strategy, Verification};
 
 /// What was run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Setting {
     /// The verifier, as named by the user.
     pub verifier: String,
@@ -88,7 +89,7 @@ impl Setting {
 }
 
 /// What is taken off the logits of tokens that have occurred, in the terms of serving engines.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct PenaltiesSetting {
     /// Divides positive logits of tokens in prompt or output, and multiplies the others.
     pub repetition: f32,
@@ -116,7 +117,7 @@ impl PenaltiesSetting {
 }
 
 /// How tokens are chosen, in the terms of serving engines.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct SamplingSetting {
     /// 0 is greedy, and then nothing else plays a part.
     pub temperature: f32,

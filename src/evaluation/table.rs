@@ -275,6 +275,8 @@ mod tests {
             ],
             unfinished: Vec::new(),
             torn: false,
+            surveys: Vec::new(),
+            latency: None,
         }
     }
 

@@ -1,12 +1,13 @@
 //! The greedy choice among logits, and how close it was.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use speculators_kernels::cpu;
 
 use crate::Result;
 
 /// The most likely token after some position, the smallest one on a tie, and the next likely one.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Choice {
     /// The token taken.
     pub token: u32,

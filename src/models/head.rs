@@ -149,6 +149,19 @@ impl DraftHead {
         })
     }
 
+    /// Takes the same weights for those of a head described otherwise. Only what no weight's shape shows may differ:
+    /// which layers are read (not how many), what is normalized (a norm that was not loaded stays off), the rotary
+    /// embedding.
+    pub(crate) fn describe_as(&mut self, description: HeadDescription) {
+        self.rotary = Rotary::new(
+            &description.rope,
+            description.head_dim,
+            description.max_position_embeddings,
+            self.precision.rounding(),
+        );
+        self.description = description;
+    }
+
     /// What it is.
     #[must_use]
     pub fn description(&self) -> &HeadDescription {
@@ -196,11 +209,12 @@ impl DraftHead {
         );
         features.resize(rows * self.description.hidden_size, 0.0);
         let mut input = auxiliary;
-        if let Some(weight) = &self.input_norm {
+        let input_norm = self.input_norm.as_ref();
+        if let Some(weight) = input_norm.filter(|_| self.description.norm_before_fc) {
             let fused = pass.fused.take(rows * width);
             cpu::rms_norm(auxiliary, weight, epsilon, rounding, fused)?;
             input = fused;
-        } else if !self.fc_norms.is_empty() {
+        } else if !self.fc_norms.is_empty() && self.description.fc_norm {
             let target = self.description.target_hidden_size;
             let fused = pass.fused.take(rows * width);
             let chunk = pass.chunk.take(rows * target);

@@ -10,6 +10,7 @@ from pathlib import Path
 import hub
 import init
 import llama_cpp
+import probe
 import sample
 import vocab
 from comparisons import convert, evaluate, keep_serving, there_and_back
@@ -56,6 +57,10 @@ def findings(options: argparse.Namespace) -> Iterator[Finding]:
         yield from evaluations(options)
     if "sample" not in options.skip:
         yield from sample.findings(options.binary, options.work / "sample", options.pairs)
+    if "probe" not in options.skip:
+        for name in options.pairs:
+            make_pair(name, options.work / "pairs")
+        yield from probe.findings(options.binary, options.work / "pairs", options.pairs)
 
 
 def evaluations(options: argparse.Namespace) -> Iterator[Finding]:

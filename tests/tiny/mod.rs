@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::{Value, json};
+use speculators::decoding::{Calibration, Curve};
 use speculators::models::{Cache, DraftHead, Verifier};
 use speculators_formats::{Head, ReadOptions};
 use tempfile::TempDir;
@@ -299,6 +300,21 @@ pub fn contents(cache: &Cache) -> Vec<Vec<u32>> {
                 .collect()
         })
         .collect()
+}
+
+/// A calibration that turns the order of things: the second choice is worth more than the first, and more so further
+/// down.
+pub fn calibration() -> Calibration {
+    let curve = |points: &[[f32; 2]]| Curve::new(points.to_vec()).unwrap();
+    let depth = |second: f32| {
+        vec![
+            curve(&[[0.1, 0.2], [0.5, 0.3]]),
+            curve(&[[0.05, 0.3], [0.3, second]]),
+            Curve::default(),
+            curve(&[[0.2, 0.05]]),
+        ]
+    };
+    Calibration::new(vec![depth(0.6), depth(0.7), depth(0.8)]).unwrap()
 }
 
 /// A directory that goes away with its owner.

@@ -101,6 +101,7 @@ fn resolve(
         vocab_size: description.vocab_size,
         repair: resolver.foreign(),
         offsets: false,
+        entries: options.map_entries,
         place: checkpoint.weights_place(),
     };
     let map = maps.resolve(&mut resolver.problems, &mut resolver.decisions);

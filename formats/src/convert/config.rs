@@ -79,6 +79,7 @@ pub(crate) const KNOWN_KEYS: &[&str] = &[
     "pard_token",
     "partial_rotary_factor",
     "pretraining_tp",
+    "probe",
     "ptd_token_id",
     "residual_multiplier",
     "rms_norm_eps",

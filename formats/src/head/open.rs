@@ -133,6 +133,7 @@ fn resolve(
         vocab_size: description.vocab_size,
         repair: resolver.foreign(),
         offsets: recognized.layout == Layout::Gguf,
+        entries: options.map_entries,
         place: checkpoint.weights_place(),
     };
     // A misshaped or missing `lm_head` leaves the number of draft tokens in doubt, and then the maps are not to blame.

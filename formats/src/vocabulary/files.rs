@@ -152,6 +152,7 @@ impl Source {
             vocab_size,
             repair: false,
             offsets: false,
+            entries: None,
             place,
         }
         .resolve(&mut problems, &mut decisions);

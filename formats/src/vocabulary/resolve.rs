@@ -8,6 +8,7 @@ use crate::checkpoint::TensorView;
 use crate::codes;
 use crate::decision::Decision;
 use crate::diagnostic::{Diagnostic, Place};
+use crate::options::MapEntries;
 
 /// What is known when a map is resolved.
 pub(crate) struct Maps<'a> {
@@ -19,6 +20,8 @@ pub(crate) struct Maps<'a> {
     pub repair: bool,
     /// `d2t` holds offsets beyond doubt: they were made from the absolute ids that a GGUF file has.
     pub offsets: bool,
+    /// What the caller says that the entries of `d2t` are.
+    pub entries: Option<MapEntries>,
     /// For findings about maps that are not there.
     pub place: Place,
 }
@@ -163,6 +166,9 @@ impl Maps<'_> {
             return None;
         }
         let absolute = self.read(d2t, t2d);
+        if let Some(entries) = self.entries {
+            return self.as_told(entries, offsets, absolute, t2d, problems, decisions);
+        }
         // An offset map repeats an offset wherever two neighbouring tokens are in it; without `t2d` to decide, a map that
         // never does and that also reads as ids is taken for neither.
         let rising = d2t.len() > 1 && d2t.windows(2).all(|pair| pair[0] < pair[1]);
@@ -190,6 +196,32 @@ impl Maps<'_> {
             return Some(self.map(absolute.targets));
         }
         problems.push(self.explain(d2t, &offsets, &absolute, open));
+        None
+    }
+
+    /// The reading that the caller asks for, if it is a map at all.
+    fn as_told(
+        &self,
+        entries: MapEntries,
+        offsets: Reading,
+        absolute: Reading,
+        t2d: Option<&[bool]>,
+        problems: &mut Vec<Diagnostic>,
+        decisions: &mut Vec<Decision>,
+    ) -> Option<VocabularyMap> {
+        let (told, what) = match entries {
+            MapEntries::Offsets => (offsets, "offsets"),
+            MapEntries::Absolute => (absolute, "absolute token ids"),
+        };
+        if told.fits() {
+            decisions.push(Decision::settled("d2t", what, "given by the caller"));
+            return Some(self.map(told.targets));
+        }
+        let title = format!("the entries of `d2t` cannot be {what}");
+        problems.push(
+            self.problem(codes::MAP_RANGE, "d2t", title)
+                .note(format!("read so, {}", told.misfit(t2d.is_some()))),
+        );
         None
     }
 

@@ -70,6 +70,7 @@ fn trees_are_counted_by_depth() {
             top_k: 3,
             depth: 3,
             budget: 6,
+            ..DynamicTree::default()
         }),
         ..Setting::of_chain(3)
     };

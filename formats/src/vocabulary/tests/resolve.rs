@@ -52,6 +52,7 @@ impl Case {
             vocab_size: self.vocab_size,
             repair: self.repair,
             offsets: false,
+            entries: None,
             place: Place::file(path),
         };
         let (mut problems, mut decisions) = (Vec::new(), Vec::new());
