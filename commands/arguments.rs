@@ -108,7 +108,7 @@ pub enum Command {
     Validate(ValidateArguments),
     Inspect(InspectArguments),
     Diff(DiffArguments),
-    Eval(EvalArguments),
+    Eval(Box<EvalArguments>),
     Probe(ProbeArguments),
     Generate(Box<GenerateArguments>),
     Push(PushArguments),

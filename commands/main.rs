@@ -65,7 +65,7 @@ fn run(arguments: Arguments, session: &Session) -> Outcome {
         Command::Validate(command) => validate::run(command, session),
         Command::Inspect(command) => inspect::run(command, session),
         Command::Diff(command) => diff::run(command, session),
-        Command::Eval(command) => eval::run(command, session),
+        Command::Eval(command) => eval::run(*command, session),
         Command::Generate(command) => generate::run(*command, session),
         Command::Probe(command) => probe::run(command, session),
         Command::Vocab(command) => vocab::run(command, session),

@@ -47,6 +47,16 @@ pub fn parts_bar(session: &Session, parts: u64, what: &str) -> ProgressBar {
     )
 }
 
+/// A bar over a number of things.
+pub fn count_bar(session: &Session, total: u64, what: &str) -> ProgressBar {
+    bar(
+        session,
+        total,
+        what,
+        "{prefix} {bar:32} {pos}/{len} {msg} [{elapsed} < {eta}]",
+    )
+}
+
 /// A bar over bytes.
 pub fn bytes_bar(session: &Session, total: u64, what: &str) -> ProgressBar {
     bar(

@@ -94,7 +94,7 @@ impl BestArguments {
                 .saturating_sub(1)
                 .div_ceil(every)
         });
-        let bar = progress::count_bar(session, 2 * steps.sum::<usize>() as u64, "surveying");
+        let bar = progress::parts_bar(session, 2 * steps.sum::<usize>() as u64, "surveying");
         let mut watch = |id: &str, position: &PositionSurvey| {
             bar.inc(1);
             bar.set_message(id.to_owned());
@@ -248,7 +248,7 @@ fn decode(
     what: &str,
     session: &Session,
 ) -> Result<(Vec<SurveyedText>, Vec<RequestFigures>), Failure> {
-    let bar = progress::count_bar(session, order.len() as u64, what);
+    let bar = progress::parts_bar(session, order.len() as u64, what);
     let options = Options {
         strategy,
         concurrency: 1,

@@ -35,7 +35,6 @@ pub struct Answer {
 impl Answer {
     /// Continues a prompt. The text goes to `screen` as it comes, where there is one, up to the first of the strings of
     /// `stop`, at which `limits` ends it. Ctrl-C ends it early.
-    #[expect(clippy::too_many_arguments, reason = "no two of them belong together")]
     pub fn generate(
         models: &Models,
         prompt: Vec<u32>,

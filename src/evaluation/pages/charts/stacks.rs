@@ -35,7 +35,7 @@ pub(in crate::evaluation::pages) fn stacks(
 ) -> String {
     let bottom = TOP + ROW * axis_count(stacks.len());
     let mut drawing = Drawing::new(WIDTH, bottom + 46.0);
-    let totals = stacks.iter().map(|stack| total(stack));
+    let totals = stacks.iter().map(total);
     let (_, longest) = round_range(totals.chain([0.0]), 1e-6);
     let across = Axis::new((0.0, longest), (LEFT, RIGHT));
     let ticks = across.ticks(5.0);
