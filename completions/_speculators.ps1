@@ -22,12 +22,14 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
     $completions = @(switch ($command) {
         'speculators' {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Take options from a file: a YAML mapping of long names to values; what is typed wins over it')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('--show-config', '--show-config', [CompletionResultType]::ParameterName, 'Print every option''s value and where it comes from, and run nothing')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
@@ -41,9 +43,12 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what is in a checkpoint')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Show what differs between two checkpoints')
             [CompletionResult]::new('eval', 'eval', [CompletionResultType]::ParameterValue, 'Measure acceptance and latency of a head, offline')
+            [CompletionResult]::new('probe', 'probe', [CompletionResultType]::ParameterValue, 'Find out by measurement how a head is meant to be read')
+            [CompletionResult]::new('generate', 'generate', [CompletionResultType]::ParameterValue, 'Generate text with speculation, as it comes')
             [CompletionResult]::new('push', 'push', [CompletionResultType]::ParameterValue, 'Put a checkpoint on the Hub, with a model card')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Show what this machine offers')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Explain a diagnostic code')
+            [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Print the JSON schema of a report')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print shell completions, or write them and the man pages')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
@@ -56,6 +61,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--local-dir', '--local-dir', [CompletionResultType]::ParameterName, 'Put the files here instead of into the cache; with `--only`, `./NAME-partial` is the default')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the report')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Take options from a file: a YAML mapping of long names to values; what is typed wins over it')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace what is in the way: files in `--local-dir`, or the directory of `--only`')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show what would be fetched, and fetch nothing')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
@@ -64,6 +70,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('--show-config', '--show-config', [CompletionResultType]::ParameterName, 'Print every option''s value and where it comes from, and run nothing')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -82,6 +89,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--output-path', '--output-path', [CompletionResultType]::ParameterName, 'Where to write counts and map; the directory may hold other files [default: nothing is written]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the report')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Take options from a file: a YAML mapping of long names to values; what is typed wins over it')
             [CompletionResult]::new('--no-force-include', '--no-force-include', [CompletionResultType]::ParameterName, 'Include no token but for its count, as the Python package does')
             [CompletionResult]::new('--skip-invalid', '--skip-invalid', [CompletionResultType]::ParameterName, 'Leave out lines that cannot be used, and say how many there were')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace files of the output that exist')
@@ -91,6 +99,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('--show-config', '--show-config', [CompletionResultType]::ParameterName, 'Print every option''s value and where it comes from, and run nothing')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -127,6 +136,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Seed of everything random')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the report')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Take options from a file: a YAML mapping of long names to values; what is typed wins over it')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show the config and the tensors and write nothing')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace the output if it exists')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
@@ -135,6 +145,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('--show-config', '--show-config', [CompletionResultType]::ParameterName, 'Print every option''s value and where it comes from, and run nothing')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -164,8 +175,10 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--mask-token-id', '--mask-token-id', [CompletionResultType]::ParameterName, 'Token that stands for one not drafted yet, in parallel and block drafters')
             [CompletionResult]::new('--head-dim', '--head-dim', [CompletionResultType]::ParameterName, 'Channels per attention head')
             [CompletionResult]::new('--dflash-anchor', '--dflash-anchor', [CompletionResultType]::ParameterName, 'What the first position of a block holds: a token that is known, or the first that is predicted')
+            [CompletionResult]::new('--d2t', '--d2t', [CompletionResultType]::ParameterName, 'What the entries of `d2t` are, where its numbers are not to decide it')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the report')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Take options from a file: a YAML mapping of long names to values; what is typed wins over it')
             [CompletionResult]::new('--strict', '--strict', [CompletionResultType]::ParameterName, 'Refuse wherever something would have to be guessed')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show the plan and write nothing')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace the output if it exists')
@@ -175,6 +188,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('--show-config', '--show-config', [CompletionResultType]::ParameterName, 'Print every option''s value and where it comes from, and run nothing')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -184,6 +198,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--output-path', '--output-path', [CompletionResultType]::ParameterName, 'Where to write the verifier [default: its name and `-stitched`, here]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the report')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Take options from a file: a YAML mapping of long names to values; what is typed wins over it')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show the plan and write nothing')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace the output if it exists')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
@@ -192,6 +207,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('--show-config', '--show-config', [CompletionResultType]::ParameterName, 'Print every option''s value and where it comes from, and run nothing')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -204,6 +220,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the report')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Write the report to a file, and one line per checkpoint to stderr')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Take options from a file: a YAML mapping of long names to values; what is typed wins over it')
             [CompletionResult]::new('--no-scan', '--no-scan', [CompletionResultType]::ParameterName, 'Do not look at the values of the weights')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace the file if it exists')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
@@ -212,6 +229,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('--show-config', '--show-config', [CompletionResultType]::ParameterName, 'Print every option''s value and where it comes from, and run nothing')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -220,6 +238,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--verifier', '--verifier', [CompletionResultType]::ParameterName, 'Directory of the verifier of a head; settles what the head leaves to it')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the report')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Take options from a file: a YAML mapping of long names to values; what is typed wins over it')
             [CompletionResult]::new('--tensors', '--tensors', [CompletionResultType]::ParameterName, 'List the tensors')
             [CompletionResult]::new('--sha256', '--sha256', [CompletionResultType]::ParameterName, 'Sum up the weight files, as the Hub does')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
@@ -228,6 +247,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('--show-config', '--show-config', [CompletionResultType]::ParameterName, 'Print every option''s value and where it comes from, and run nothing')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -237,6 +257,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--tolerance', '--tolerance', [CompletionResultType]::ParameterName, 'Take tensors for equal whose difference has at most this share of their norm, in whatever dtype [default: only equal bytes]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the report')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Take options from a file: a YAML mapping of long names to values; what is typed wins over it')
             [CompletionResult]::new('--config-only', '--config-only', [CompletionResultType]::ParameterName, 'Compare descriptions and configs, not the weights')
             [CompletionResult]::new('--weights-only', '--weights-only', [CompletionResultType]::ParameterName, 'Compare the weights, not the configs')
             [CompletionResult]::new('--tensors', '--tensors', [CompletionResultType]::ParameterName, 'List all tensors and all config keys, also those that are equal')
@@ -246,6 +267,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('--show-config', '--show-config', [CompletionResultType]::ParameterName, 'Print every option''s value and where it comes from, and run nothing')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -253,37 +275,122 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
         'speculators;eval' {
             [CompletionResult]::new('--verifier', '--verifier', [CompletionResultType]::ParameterName, 'Directory of the verifier: config, safetensors, tokenizer')
             [CompletionResult]::new('--speculator', '--speculator', [CompletionResultType]::ParameterName, 'Directory of the head, in any layout that `inspect` recognizes')
-            [CompletionResult]::new('--prompts', '--prompts', [CompletionResultType]::ParameterName, 'Prompts, one JSON object a line')
+            [CompletionResult]::new('--prompts', '--prompts', [CompletionResultType]::ParameterName, 'Prompts, in any form that docs/prompts.md lists; may be given several times; `builtin` is a set of 80 in eight categories')
+            [CompletionResult]::new('--chat-template-kwargs', '--chat-template-kwargs', [CompletionResultType]::ParameterName, 'Variables for the chat template, such as ''{"enable_thinking": false}''; those of a prompt win')
+            [CompletionResult]::new('--thinking', '--thinking', [CompletionResultType]::ParameterName, 'Switch thinking, by whichever name the chat template has for it')
             [CompletionResult]::new('--num-speculative-tokens', '--num-speculative-tokens', [CompletionResultType]::ParameterName, 'Draft tokens per step, in a chain [default: what the checkpoint asks for]')
-            [CompletionResult]::new('--tree', '--tree', [CompletionResultType]::ParameterName, 'Draft a tree instead of a chain: `dynamic` (EAGLE-2), or a file with a list of paths of child ranks')
+            [CompletionResult]::new('--tree', '--tree', [CompletionResultType]::ParameterName, 'Draft a tree instead of a chain: `dynamic` (EAGLE-2), `calibrated`, or a file with a list of paths of child ranks')
             [CompletionResult]::new('--tree-top-k', '--tree-top-k', [CompletionResultType]::ParameterName, 'Nodes expanded per level of a dynamic tree, and children of each [default: 10, as EAGLE-3 was published]')
             [CompletionResult]::new('--tree-depth', '--tree-depth', [CompletionResultType]::ParameterName, 'Levels of a dynamic tree [default: 8]')
             [CompletionResult]::new('--tree-budget', '--tree-budget', [CompletionResultType]::ParameterName, 'Draft tokens of a dynamic tree that are verified, its root not counted [default: 59]')
+            [CompletionResult]::new('--calibration', '--calibration', [CompletionResultType]::ParameterName, 'Rank the nodes of a dynamic tree by how often tokens like them are right, as `--write-calibration` wrote it')
             [CompletionResult]::new('--temperature', '--temperature', [CompletionResultType]::ParameterName, 'Sample at this temperature; 0 takes the most likely token')
             [CompletionResult]::new('--top-k', '--top-k', [CompletionResultType]::ParameterName, 'Sample among the most likely tokens only; 0 is all')
             [CompletionResult]::new('--top-p', '--top-p', [CompletionResultType]::ParameterName, 'Sample among the most likely tokens whose probabilities add up to this')
             [CompletionResult]::new('--min-p', '--min-p', [CompletionResultType]::ParameterName, 'Sample among tokens at least this probable relative to the most likely one')
-            [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Choose the noise of sampling [default: 0]')
+            [CompletionResult]::new('--repetition-penalty', '--repetition-penalty', [CompletionResultType]::ParameterName, 'Divide the logits of tokens in prompt or output by this where they are positive, and multiply the others')
+            [CompletionResult]::new('--frequency-penalty', '--frequency-penalty', [CompletionResultType]::ParameterName, 'Take this off the logit of a token for each time it is in the output')
+            [CompletionResult]::new('--presence-penalty', '--presence-penalty', [CompletionResultType]::ParameterName, 'Take this off the logit of a token that is in the output')
+            [CompletionResult]::new('--stop', '--stop', [CompletionResultType]::ParameterName, 'End an output at this text; may be given several times')
+            [CompletionResult]::new('--verification', '--verification', [CompletionResultType]::ParameterName, 'Which draft tokens are kept, where tokens are sampled [default: match]')
+            [CompletionResult]::new('--lossy', '--lossy', [CompletionResultType]::ParameterName, 'Keep more draft tokens than the verifier''s distribution allows: the output is no longer the verifier''s')
+            [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Choose the noise of sampling, and the order of `--shuffle` [default: 0]')
             [CompletionResult]::new('--max-new-tokens', '--max-new-tokens', [CompletionResultType]::ParameterName, 'Output limit per request, in tokens [default: 256; 64 in the demonstration]')
-            [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Take only the first prompts')
+            [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Take only the first prompts; with `--shuffle`, so many at random')
             [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Worker threads [default: one per core]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the report')
             [CompletionResult]::new('--outputs', '--outputs', [CompletionResultType]::ParameterName, 'Write ids, text and accepted tokens per step of each request')
-            [CompletionResult]::new('--compare', '--compare', [CompletionResultType]::ParameterName, 'Compare with another engine''s outputs (`id`, `output_token_ids` a line) and show where logits tie')
+            [CompletionResult]::new('--compare', '--compare', [CompletionResultType]::ParameterName, 'Compare with another engine''s outputs; or, with two files, compare two finished runs and run nothing')
+            [CompletionResult]::new('--concurrency', '--concurrency', [CompletionResultType]::ParameterName, 'Decode this many prompts at the same time')
             [CompletionResult]::new('--records', '--records', [CompletionResultType]::ParameterName, 'Write one line per verification step while it runs; a crash loses no more than the line being written')
-            [CompletionResult]::new('--from-records', '--from-records', [CompletionResultType]::ParameterName, 'Run nothing: report on what `--records` wrote')
+            [CompletionResult]::new('--from-records', '--from-records', [CompletionResultType]::ParameterName, 'Run nothing: report on what `--records` wrote; with `--records` as well, write it in the other form')
             [CompletionResult]::new('--metrics', '--metrics', [CompletionResultType]::ParameterName, 'Which metrics the text report lists; the JSON report has all')
             [CompletionResult]::new('--fail-under', '--fail-under', [CompletionResultType]::ParameterName, 'End with 1 if a metric is less than this; may be given several times')
             [CompletionResult]::new('--against', '--against', [CompletionResultType]::ParameterName, 'Show differences from an earlier run''s records, paired by request, with intervals')
+            [CompletionResult]::new('--survey-every', '--survey-every', [CompletionResultType]::ParameterName, 'Look at every N-th position only: faster, but then mean lengths are estimates')
+            [CompletionResult]::new('--cost-ratio', '--cost-ratio', [CompletionResultType]::ParameterName, 'Also say what would be best where a pass of the head takes this part of the verifier''s, at any width')
+            [CompletionResult]::new('--write-tree', '--write-tree', [CompletionResultType]::ParameterName, 'Write the best static tree, for `--tree`')
+            [CompletionResult]::new('--write-calibration', '--write-calibration', [CompletionResultType]::ParameterName, 'Write how often the head is right, for `--calibration`')
+            [CompletionResult]::new('--report', '--report', [CompletionResultType]::ParameterName, 'Write the report as a page: `.html` with charts, or `.md` for a model card; may be given several times')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Take options from a file: a YAML mapping of long names to values; what is typed wins over it')
             [CompletionResult]::new('--demo', '--demo', [CompletionResultType]::ParameterName, 'Evaluate the head that comes with this program; nothing else is needed')
-            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace the outputs and records files if they exist')
+            [CompletionResult]::new('--as-chat', '--as-chat', [CompletionResultType]::ParameterName, 'Put plain text through the chat template, as the question of a user, instead of continuing it as it stands')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace files that are to be written if they exist')
+            [CompletionResult]::new('--resume', '--resume', [CompletionResultType]::ParameterName, 'Go on with the run whose records `--records` names: keep what is complete there and run the rest')
+            [CompletionResult]::new('--shuffle', '--shuffle', [CompletionResultType]::ParameterName, 'Take prompts in an order drawn by `--seed`; with `--limit`, a random choice of them')
+            [CompletionResult]::new('--best', '--best', [CompletionResultType]::ParameterName, 'Find the setting that would be fastest: chains, static, dynamic and calibrated trees of every size')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('--show-config', '--show-config', [CompletionResultType]::ParameterName, 'Print every option''s value and where it comes from, and run nothing')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'speculators;probe' {
+            [CompletionResult]::new('--verifier', '--verifier', [CompletionResultType]::ParameterName, 'Directory of the verifier: config, safetensors, tokenizer')
+            [CompletionResult]::new('--speculator', '--speculator', [CompletionResultType]::ParameterName, 'Directory of the head, in any layout that `inspect` recognizes')
+            [CompletionResult]::new('--prompts', '--prompts', [CompletionResultType]::ParameterName, 'What the verifier is to answer, in any form that `eval` reads [default: the built-in set]')
+            [CompletionResult]::new('--tokens', '--tokens', [CompletionResultType]::ParameterName, 'Tokens that the verifier writes and the head is measured on')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Worker threads [default: one per core]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the report')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Take options from a file: a YAML mapping of long names to values; what is typed wins over it')
+            [CompletionResult]::new('--write', '--write', [CompletionResultType]::ParameterName, 'Write what was picked into the head''s config, with a record of the measurement')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
+            [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('--show-config', '--show-config', [CompletionResultType]::ParameterName, 'Print every option''s value and where it comes from, and run nothing')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'speculators;generate' {
+            [CompletionResult]::new('--verifier', '--verifier', [CompletionResultType]::ParameterName, 'Directory of the verifier: config, safetensors, tokenizer')
+            [CompletionResult]::new('--speculator', '--speculator', [CompletionResultType]::ParameterName, 'Directory of the head, in any layout that `inspect` recognizes')
+            [CompletionResult]::new('--prompt', '--prompt', [CompletionResultType]::ParameterName, 'The prompt; `-` reads it from stdin')
+            [CompletionResult]::new('--system', '--system', [CompletionResultType]::ParameterName, 'What the conversation begins with, in the system''s name')
+            [CompletionResult]::new('--show-accepted', '--show-accepted', [CompletionResultType]::ParameterName, 'Tell accepted draft tokens from the verifier''s own')
+            [CompletionResult]::new('--num-speculative-tokens', '--num-speculative-tokens', [CompletionResultType]::ParameterName, 'Draft tokens per step, in a chain [default: what the checkpoint asks for]')
+            [CompletionResult]::new('--tree', '--tree', [CompletionResultType]::ParameterName, 'Draft a tree instead of a chain: `dynamic` (EAGLE-2), `calibrated`, or a file with a list of paths of child ranks')
+            [CompletionResult]::new('--tree-top-k', '--tree-top-k', [CompletionResultType]::ParameterName, 'Nodes expanded per level of a dynamic tree, and children of each [default: 10, as EAGLE-3 was published]')
+            [CompletionResult]::new('--tree-depth', '--tree-depth', [CompletionResultType]::ParameterName, 'Levels of a dynamic tree [default: 8]')
+            [CompletionResult]::new('--tree-budget', '--tree-budget', [CompletionResultType]::ParameterName, 'Draft tokens of a dynamic tree that are verified, its root not counted [default: 59]')
+            [CompletionResult]::new('--calibration', '--calibration', [CompletionResultType]::ParameterName, 'Rank the nodes of a dynamic tree by how often tokens like them are right, as `--write-calibration` wrote it')
+            [CompletionResult]::new('--temperature', '--temperature', [CompletionResultType]::ParameterName, 'Sample at this temperature; 0 takes the most likely token')
+            [CompletionResult]::new('--top-k', '--top-k', [CompletionResultType]::ParameterName, 'Sample among the most likely tokens only; 0 is all')
+            [CompletionResult]::new('--top-p', '--top-p', [CompletionResultType]::ParameterName, 'Sample among the most likely tokens whose probabilities add up to this')
+            [CompletionResult]::new('--min-p', '--min-p', [CompletionResultType]::ParameterName, 'Sample among tokens at least this probable relative to the most likely one')
+            [CompletionResult]::new('--repetition-penalty', '--repetition-penalty', [CompletionResultType]::ParameterName, 'Divide the logits of tokens in prompt or output by this where they are positive, and multiply the others')
+            [CompletionResult]::new('--frequency-penalty', '--frequency-penalty', [CompletionResultType]::ParameterName, 'Take this off the logit of a token for each time it is in the output')
+            [CompletionResult]::new('--presence-penalty', '--presence-penalty', [CompletionResultType]::ParameterName, 'Take this off the logit of a token that is in the output')
+            [CompletionResult]::new('--stop', '--stop', [CompletionResultType]::ParameterName, 'End an output at this text; may be given several times')
+            [CompletionResult]::new('--verification', '--verification', [CompletionResultType]::ParameterName, 'Which draft tokens are kept, where tokens are sampled [default: match]')
+            [CompletionResult]::new('--lossy', '--lossy', [CompletionResultType]::ParameterName, 'Keep more draft tokens than the verifier''s distribution allows: the output is no longer the verifier''s')
+            [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Choose the noise of sampling, and the order of `--shuffle` [default: 0]')
+            [CompletionResult]::new('--max-new-tokens', '--max-new-tokens', [CompletionResultType]::ParameterName, 'Output limit, in tokens [default: 256; 64 in the demonstration]')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Worker threads [default: one per core]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'The text as it comes, or one report at the end')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Take options from a file: a YAML mapping of long names to values; what is typed wins over it')
+            [CompletionResult]::new('--demo', '--demo', [CompletionResultType]::ParameterName, 'Use the verifier and the head that come with this program; without a prompt, one of their own')
+            [CompletionResult]::new('--chat', '--chat', [CompletionResultType]::ParameterName, 'Answer line by line what stdin says, and remember what was said')
+            [CompletionResult]::new('--raw', '--raw', [CompletionResultType]::ParameterName, 'Take the prompt as it is, without the verifier''s chat template')
+            [CompletionResult]::new('--no-speculation', '--no-speculation', [CompletionResultType]::ParameterName, 'Let the verifier write alone, to compare')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
+            [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('--show-config', '--show-config', [CompletionResultType]::ParameterName, 'Print every option''s value and where it comes from, and run nothing')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -295,6 +402,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--message', '--message', [CompletionResultType]::ParameterName, 'What the commit says')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the report')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Take options from a file: a YAML mapping of long names to values; what is typed wins over it')
             [CompletionResult]::new('--private', '--private', [CompletionResultType]::ParameterName, 'Make the repository a private one, if it does not exist yet')
             [CompletionResult]::new('--create-pr', '--create-pr', [CompletionResultType]::ParameterName, 'Open a pull request instead of writing to the branch')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show the card and the files, and upload nothing')
@@ -304,6 +412,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('--show-config', '--show-config', [CompletionResultType]::ParameterName, 'Print every option''s value and where it comes from, and run nothing')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -311,6 +420,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
         'speculators;doctor' {
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the report')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Take options from a file: a YAML mapping of long names to values; what is typed wins over it')
             [CompletionResult]::new('--bandwidth', '--bandwidth', [CompletionResultType]::ParameterName, 'Measure the memory''s read bandwidth; takes a second and 1 GiB')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
@@ -318,18 +428,35 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('--show-config', '--show-config', [CompletionResultType]::ParameterName, 'Print every option''s value and where it comes from, and run nothing')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
         'speculators;explain' {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Take options from a file: a YAML mapping of long names to values; what is typed wins over it')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('--show-config', '--show-config', [CompletionResultType]::ParameterName, 'Print every option''s value and where it comes from, and run nothing')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'speculators;schema' {
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Take options from a file: a YAML mapping of long names to values; what is typed wins over it')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
+            [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('--show-config', '--show-config', [CompletionResultType]::ParameterName, 'Print every option''s value and where it comes from, and run nothing')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -337,6 +464,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
         'speculators;completions' {
             [CompletionResult]::new('--write-to', '--write-to', [CompletionResultType]::ParameterName, 'Write the completions of every shell and all man pages into this directory')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colors')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Take options from a file: a YAML mapping of long names to values; what is typed wins over it')
             [CompletionResult]::new('--check', '--check', [CompletionResultType]::ParameterName, 'Write nothing; exit with 1 where a file in that directory is stale or missing')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less; twice silences warnings too')
@@ -344,6 +472,7 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bars')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Do not ask the Hub; use what its cache holds')
+            [CompletionResult]::new('--show-config', '--show-config', [CompletionResultType]::ParameterName, 'Print every option''s value and where it comes from, and run nothing')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -358,9 +487,12 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what is in a checkpoint')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Show what differs between two checkpoints')
             [CompletionResult]::new('eval', 'eval', [CompletionResultType]::ParameterValue, 'Measure acceptance and latency of a head, offline')
+            [CompletionResult]::new('probe', 'probe', [CompletionResultType]::ParameterValue, 'Find out by measurement how a head is meant to be read')
+            [CompletionResult]::new('generate', 'generate', [CompletionResultType]::ParameterValue, 'Generate text with speculation, as it comes')
             [CompletionResult]::new('push', 'push', [CompletionResultType]::ParameterValue, 'Put a checkpoint on the Hub, with a model card')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Show what this machine offers')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Explain a diagnostic code')
+            [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Print the JSON schema of a report')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print shell completions, or write them and the man pages')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
@@ -392,6 +524,12 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
         'speculators;help;eval' {
             break
         }
+        'speculators;help;probe' {
+            break
+        }
+        'speculators;help;generate' {
+            break
+        }
         'speculators;help;push' {
             break
         }
@@ -399,6 +537,9 @@ Register-ArgumentCompleter -Native -CommandName 'speculators' -ScriptBlock {
             break
         }
         'speculators;help;explain' {
+            break
+        }
+        'speculators;help;schema' {
             break
         }
         'speculators;help;completions' {

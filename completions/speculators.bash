@@ -34,6 +34,9 @@ _speculators() {
             speculators,explain)
                 cmd="speculators__subcmd__explain"
                 ;;
+            speculators,generate)
+                cmd="speculators__subcmd__generate"
+                ;;
             speculators,help)
                 cmd="speculators__subcmd__help"
                 ;;
@@ -43,11 +46,17 @@ _speculators() {
             speculators,inspect)
                 cmd="speculators__subcmd__inspect"
                 ;;
+            speculators,probe)
+                cmd="speculators__subcmd__probe"
+                ;;
             speculators,pull)
                 cmd="speculators__subcmd__pull"
                 ;;
             speculators,push)
                 cmd="speculators__subcmd__push"
+                ;;
+            speculators,schema)
+                cmd="speculators__subcmd__schema"
                 ;;
             speculators,stitch-mtp)
                 cmd="speculators__subcmd__stitch__subcmd__mtp"
@@ -76,6 +85,9 @@ _speculators() {
             speculators__subcmd__help,explain)
                 cmd="speculators__subcmd__help__subcmd__explain"
                 ;;
+            speculators__subcmd__help,generate)
+                cmd="speculators__subcmd__help__subcmd__generate"
+                ;;
             speculators__subcmd__help,help)
                 cmd="speculators__subcmd__help__subcmd__help"
                 ;;
@@ -85,11 +97,17 @@ _speculators() {
             speculators__subcmd__help,inspect)
                 cmd="speculators__subcmd__help__subcmd__inspect"
                 ;;
+            speculators__subcmd__help,probe)
+                cmd="speculators__subcmd__help__subcmd__probe"
+                ;;
             speculators__subcmd__help,pull)
                 cmd="speculators__subcmd__help__subcmd__pull"
                 ;;
             speculators__subcmd__help,push)
                 cmd="speculators__subcmd__help__subcmd__push"
+                ;;
+            speculators__subcmd__help,schema)
+                cmd="speculators__subcmd__help__subcmd__schema"
                 ;;
             speculators__subcmd__help,stitch-mtp)
                 cmd="speculators__subcmd__help__subcmd__stitch__subcmd__mtp"
@@ -107,7 +125,7 @@ _speculators() {
 
     case "${cmd}" in
         speculators)
-            opts="-q -v -h -V --quiet --verbose --color --no-progress --offline --help --version pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help"
+            opts="-q -v -h -V --quiet --verbose --color --no-progress --offline --config --show-config --help --version pull vocab init convert stitch-mtp validate inspect diff eval probe generate push doctor explain schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -115,6 +133,10 @@ _speculators() {
             case "${prev}" in
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -125,7 +147,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__completions)
-            opts="-q -v -h --write-to --check --quiet --verbose --color --no-progress --offline --help bash elvish fish powershell zsh"
+            opts="-q -v -h --write-to --check --quiet --verbose --color --no-progress --offline --config --show-config --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -139,6 +161,10 @@ _speculators() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -147,7 +173,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__convert)
-            opts="-o -q -v -h --verifier --to --algorithm --output-path --algorithm-kwargs --validate-device --verifier-name --num-speculative-tokens --dtype --embed --lm-head --fc-bias --aux-layers --aux-convention --norm-before-residual --norm-before-fc --fc-norm --norm-output --rope --rope-theta --mask-token-id --head-dim --dflash-anchor --strict --dry-run --force --format --quiet --verbose --color --no-progress --offline --help"
+            opts="-o -q -v -h --verifier --to --algorithm --output-path --algorithm-kwargs --validate-device --verifier-name --num-speculative-tokens --dtype --embed --lm-head --fc-bias --aux-layers --aux-convention --norm-before-residual --norm-before-fc --fc-norm --norm-output --rope --rope-theta --mask-token-id --head-dim --dflash-anchor --d2t --strict --dry-run --force --format --quiet --verbose --color --no-progress --offline --config --show-config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -249,12 +275,20 @@ _speculators() {
                     COMPREPLY=($(compgen -W "known predicted" -- "${cur}"))
                     return 0
                     ;;
+                --d2t)
+                    COMPREPLY=($(compgen -W "offsets absolute" -- "${cur}"))
+                    return 0
+                    ;;
                 --format)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -265,7 +299,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__diff)
-            opts="-q -v -h --verifier --tolerance --config-only --weights-only --tensors --format --quiet --verbose --color --no-progress --offline --help"
+            opts="-q -v -h --verifier --tolerance --config-only --weights-only --tensors --format --quiet --verbose --color --no-progress --offline --config --show-config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -287,6 +321,10 @@ _speculators() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -295,7 +333,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__doctor)
-            opts="-q -v -h --bandwidth --format --quiet --verbose --color --no-progress --offline --help"
+            opts="-q -v -h --bandwidth --format --quiet --verbose --color --no-progress --offline --config --show-config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -309,6 +347,10 @@ _speculators() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -317,7 +359,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__eval)
-            opts="-q -v -h --demo --verifier --speculator --prompts --num-speculative-tokens --tree --tree-top-k --tree-depth --tree-budget --temperature --top-k --top-p --min-p --seed --max-new-tokens --limit --threads --format --outputs --force --compare --records --from-records --metrics --fail-under --against --quiet --verbose --color --no-progress --offline --help"
+            opts="-q -v -h --demo --verifier --speculator --prompts --as-chat --chat-template-kwargs --thinking --num-speculative-tokens --tree --tree-top-k --tree-depth --tree-budget --calibration --temperature --top-k --top-p --min-p --repetition-penalty --frequency-penalty --presence-penalty --stop --verification --lossy --seed --max-new-tokens --limit --threads --format --outputs --force --compare --resume --shuffle --concurrency --records --from-records --metrics --fail-under --against --best --survey-every --cost-ratio --write-tree --write-calibration --report --quiet --verbose --color --no-progress --offline --config --show-config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -333,6 +375,14 @@ _speculators() {
                     ;;
                 --prompts)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --chat-template-kwargs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --thinking)
+                    COMPREPLY=($(compgen -W "on off" -- "${cur}"))
                     return 0
                     ;;
                 --num-speculative-tokens)
@@ -355,6 +405,10 @@ _speculators() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --calibration)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --temperature)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -368,6 +422,30 @@ _speculators() {
                     return 0
                     ;;
                 --min-p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --repetition-penalty)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --frequency-penalty)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --presence-penalty)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stop)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verification)
+                    COMPREPLY=($(compgen -W "match rejection block" -- "${cur}"))
+                    return 0
+                    ;;
+                --lossy)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -399,6 +477,10 @@ _speculators() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --concurrency)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --records)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -419,8 +501,32 @@ _speculators() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --survey-every)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cost-ratio)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --write-tree)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --write-calibration)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --report)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -431,7 +537,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__explain)
-            opts="-q -v -h --quiet --verbose --color --no-progress --offline --help"
+            opts="-q -v -h --quiet --verbose --color --no-progress --offline --config --show-config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -439,6 +545,132 @@ _speculators() {
             case "${prev}" in
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speculators__subcmd__generate)
+            opts="-q -v -h --demo --verifier --speculator --prompt --chat --system --raw --no-speculation --show-accepted --num-speculative-tokens --tree --tree-top-k --tree-depth --tree-budget --calibration --temperature --top-k --top-p --min-p --repetition-penalty --frequency-penalty --presence-penalty --stop --verification --lossy --seed --max-new-tokens --threads --format --quiet --verbose --color --no-progress --offline --config --show-config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --verifier)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --speculator)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prompt)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --system)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --show-accepted)
+                    COMPREPLY=($(compgen -W "color brackets" -- "${cur}"))
+                    return 0
+                    ;;
+                --num-speculative-tokens)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tree)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tree-top-k)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tree-depth)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tree-budget)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --calibration)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --temperature)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --top-k)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --top-p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --min-p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --repetition-penalty)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --frequency-penalty)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --presence-penalty)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stop)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verification)
+                    COMPREPLY=($(compgen -W "match rejection block" -- "${cur}"))
+                    return 0
+                    ;;
+                --lossy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-new-tokens)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -449,7 +681,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__help)
-            opts="pull vocab init convert stitch-mtp validate inspect diff eval push doctor explain completions help"
+            opts="pull vocab init convert stitch-mtp validate inspect diff eval probe generate push doctor explain schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -546,6 +778,20 @@ _speculators() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        speculators__subcmd__help__subcmd__generate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         speculators__subcmd__help__subcmd__help)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -588,6 +834,20 @@ _speculators() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        speculators__subcmd__help__subcmd__probe)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         speculators__subcmd__help__subcmd__pull)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -603,6 +863,20 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__help__subcmd__push)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speculators__subcmd__help__subcmd__schema)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -659,7 +933,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__init)
-            opts="-o -q -v -h --verifier --output-path --algorithm --verifier-name --draft-vocab-size --token-freq --vocab --num-layers --draft-arch --hidden-act --sliding-window --full-attention-layers --aux-layers --norm-before-residual --norm-before-fc --fc-norm --norm-output --mask-token-id --num-speculative-tokens --block-size --sample-from-anchor --sliding-window-non-causal --markov-rank --markov-head-type --enable-confidence-head --confidence-head-with-markov --dtype --seed --dry-run --force --format --quiet --verbose --color --no-progress --offline --help"
+            opts="-o -q -v -h --verifier --output-path --algorithm --verifier-name --draft-vocab-size --token-freq --vocab --num-layers --draft-arch --hidden-act --sliding-window --full-attention-layers --aux-layers --norm-before-residual --norm-before-fc --fc-norm --norm-output --mask-token-id --num-speculative-tokens --block-size --sample-from-anchor --sliding-window-non-causal --markov-rank --markov-head-type --enable-confidence-head --confidence-head-with-markov --dtype --seed --dry-run --force --format --quiet --verbose --color --no-progress --offline --config --show-config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -789,6 +1063,10 @@ _speculators() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -797,7 +1075,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__inspect)
-            opts="-q -v -h --verifier --tensors --sha256 --format --quiet --verbose --color --no-progress --offline --help"
+            opts="-q -v -h --verifier --tensors --sha256 --format --quiet --verbose --color --no-progress --offline --config --show-config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -815,6 +1093,56 @@ _speculators() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speculators__subcmd__probe)
+            opts="-q -v -h --verifier --speculator --prompts --tokens --write --threads --format --quiet --verbose --color --no-progress --offline --config --show-config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --verifier)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --speculator)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prompts)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tokens)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -823,7 +1151,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__pull)
-            opts="-q -v -h --revision --include --exclude --only --local-dir --force --dry-run --format --quiet --verbose --color --no-progress --offline --help"
+            opts="-q -v -h --revision --include --exclude --only --local-dir --force --dry-run --format --quiet --verbose --color --no-progress --offline --config --show-config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -857,6 +1185,10 @@ _speculators() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -865,7 +1197,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__push)
-            opts="-q -v -h --verifier --eval --revision --private --create-pr --message --dry-run --format --quiet --verbose --color --no-progress --offline --help"
+            opts="-q -v -h --verifier --eval --revision --private --create-pr --message --dry-run --format --quiet --verbose --color --no-progress --offline --config --show-config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -895,6 +1227,32 @@ _speculators() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speculators__subcmd__schema)
+            opts="-q -v -h --quiet --verbose --color --no-progress --offline --config --show-config --help report records comparison"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -903,7 +1261,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__stitch__subcmd__mtp)
-            opts="-o -q -v -h --output-path --dry-run --force --format --quiet --verbose --color --no-progress --offline --help"
+            opts="-o -q -v -h --output-path --dry-run --force --format --quiet --verbose --color --no-progress --offline --config --show-config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -925,6 +1283,10 @@ _speculators() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -933,7 +1295,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__validate)
-            opts="-q -v -h --verifier --for --no-scan --deny --allow --format --output --force --quiet --verbose --color --no-progress --offline --help"
+            opts="-q -v -h --verifier --for --no-scan --deny --allow --format --output --force --quiet --verbose --color --no-progress --offline --config --show-config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -967,6 +1329,10 @@ _speculators() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -975,7 +1341,7 @@ _speculators() {
             return 0
             ;;
         speculators__subcmd__vocab)
-            opts="-o -q -v -h --verifier --token-freq --merge --vocab-size --draft-vocab-size --force-include --no-force-include --count --seq-length --skip-invalid --threads --output-path --force --format --quiet --verbose --color --no-progress --offline --help"
+            opts="-o -q -v -h --verifier --token-freq --merge --vocab-size --draft-vocab-size --force-include --no-force-include --count --seq-length --skip-invalid --threads --output-path --force --format --quiet --verbose --color --no-progress --offline --config --show-config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1031,6 +1397,10 @@ _speculators() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

@@ -259,7 +259,10 @@ fn requests_in_flight_come_out_as_they_do_alone() {
             // Folded again it is the same report, intervals included, in whatever order requests were completed.
             let mut again = Command::new(env!("CARGO_BIN_EXE_speculators"));
             again.args(["eval", "--format", "json", "--from-records"]);
-            assert_eq!(answer(&again.arg(&records).output().unwrap()), report);
+            assert_eq!(
+                folded(answer(&again.arg(&records).output().unwrap())),
+                folded(report.clone())
+            );
             (
                 fs::read(&outputs).unwrap(),
                 sorted(&records).split_off(1),
@@ -342,12 +345,18 @@ fn a_replacement_that_comes_to_nothing_leaves_the_old_records() {
     assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1);
 }
 
+/// A report without the command that made it, which differs where records are folded again.
+fn folded(mut report: Value) -> Value {
+    report.as_object_mut().unwrap().remove("command");
+    report
+}
+
 #[test]
 fn a_table_holds_what_lines_hold() {
     let scratch = TempDir::new().unwrap();
     let path = |name: &str| scratch.path().join(name);
     let table = path("records.parquet");
-    let report = answer(&run(&SHORT, &table));
+    let report = folded(answer(&run(&SHORT, &table)));
     // The lines were there while it ran, and are not any more.
     let files = || fs::read_dir(scratch.path()).unwrap().count();
     assert_eq!(files(), 1);
@@ -358,8 +367,8 @@ fn a_table_holds_what_lines_hold() {
     };
     let copy = path("copy.jsonl");
     let to_copy = ["--records", copy.to_str().unwrap()];
-    assert_eq!(answer(&again(&table, &to_copy)), report);
-    assert_eq!(answer(&again(&copy, &[])), report);
+    assert_eq!(folded(answer(&again(&table, &to_copy))), report);
+    assert_eq!(folded(answer(&again(&copy, &[]))), report);
     let lines = path("lines.jsonl");
     answer(&run(&SHORT, &lines));
     assert_eq!(self::lines(&copy), self::lines(&lines));

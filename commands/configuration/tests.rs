@@ -283,6 +283,7 @@ fn sample(command: &Command, option: &Arg) -> Value {
         "a=1",
         "{}",
         "typical",
+        "page.html",
     ];
     candidates.extend(others.map(str::to_owned));
     let takes = |text: &String| {

@@ -90,7 +90,8 @@ codes! {
     CONFIGURATION_VALUE = 33, "a configuration file gives an option a value it cannot have",
         "A value in the file that `--config` names is not one that the option takes on the command line. A flag is `true` or \
          `false` (`yes` and `on` are texts in YAML 1.2), an option that may be repeated takes a list, and every other option takes one \
-         value. A key without a value is none of these: leave it out.";
+         value.\n\n\
+         Write it as it would stand on the command line. A key without a value is none of these: leave it out.";
     CONFIGURATION_CONFLICT = 34, "two settings of a configuration file exclude each other",
         "The file that `--config` names gives an option twice, once with `-` and once with `_` perhaps, or gives two options that \
          cannot be used together on the command line either. The finding names both lines.\n\n\
@@ -597,24 +598,6 @@ codes! {
         "A token id of the data, or of what the tokenizer made of their text, is not below `vocab_size` of the verifier. The data \
          were prepared with another tokenizer, or the tokenizer files belong to another model.\n\n\
          Prepare the data again with the tokenizer of this verifier.";
-    PROMPTS_SKIPPED = 717, "entries of a prompts file hold no usable prompt",
-        "Published files of conversations have entries without a turn, without a human's turn, or from nobody known; those of \
-         SPEED-Bench have entries whose text is to be fetched elsewhere. They are left out, counted and named; the rest is \
-         evaluated.\n\n\
-         Nothing, where the rest is what was wanted. SPEED-Bench's missing texts are fetched by the script that NVIDIA publishes \
-         with it.";
-    PROMPTS_ADJUSTED = 718, "prompts are read otherwise than they stand in the file",
-        "A prompts file can be read in more than one way, and the message says in which it was: turns of the assistant before \
-         anybody asked are left out, questions of one user after another are answered in between, and a prompt that only \
-         repeats the first turn of a conversation is read once.\n\n\
-         Nothing, where this is what was meant; otherwise write the prompts in the form that says what is meant.";
-    PROMPTS_FORM = 719, "the prompts file is not text",
-        "Prompts are read from text: JSON, JSON Lines, or plain lines. The file given is Parquet, compressed, or not UTF-8.\n\n\
-         Export Parquet to JSON Lines with `pandas` or `duckdb`, unpack what is compressed, and give that file.";
-    TEMPLATE_VARIABLE = 720, "the chat template does not read a variable that is set for it",
-        "Variables such as `enable_thinking` switch parts of a chat template on and off, each family naming its own. The one \
-         given occurs nowhere in the template of this verifier, so that setting it changes nothing.\n\n\
-         The message lists what the template reads. Set one of these with `--chat-template-kwargs`, or leave the option out.";
     SPANS_UNSTABLE = 713, "the assistant's part of a conversation cannot be told from the rest",
         "Which tokens are the assistant's is found by rendering the conversation up to an answer and with it: what the second has \
          more is the answer. The chat template of this verifier renders earlier turns differently once an answer follows, as \
@@ -636,6 +619,24 @@ codes! {
          package takes such turns for the assistant's, because some data name the model that answered, and so they are \
          taken here.\n\n\
          If the role is not an answer, correct the data: its text is counted, and trained on, as if it were.";
+    PROMPTS_SKIPPED = 717, "entries of a prompts file hold no usable prompt",
+        "Published files of conversations have entries without a turn, without a human's turn, or from nobody known; those of \
+         SPEED-Bench have entries whose text is to be fetched elsewhere. They are left out, counted and named; the rest is \
+         evaluated.\n\n\
+         Nothing, where the rest is what was wanted. SPEED-Bench's missing texts are fetched by the script that NVIDIA publishes \
+         with it.";
+    PROMPTS_ADJUSTED = 718, "prompts are read otherwise than they stand in the file",
+        "A prompts file can be read in more than one way, and the message says in which it was: turns of the assistant before \
+         anybody asked are left out, questions of one user after another are answered in between, and a prompt that only \
+         repeats the first turn of a conversation is read once.\n\n\
+         Nothing, where this is what was meant; otherwise write the prompts in the form that says what is meant.";
+    PROMPTS_FORM = 719, "the prompts file is not text",
+        "Prompts are read from text: JSON, JSON Lines, or plain lines. The file given is Parquet, compressed, or not UTF-8.\n\n\
+         Export Parquet to JSON Lines with `pandas` or `duckdb`, unpack what is compressed, and give that file.";
+    TEMPLATE_VARIABLE = 720, "the chat template does not read a variable that is set for it",
+        "Variables such as `enable_thinking` switch parts of a chat template on and off, each family naming its own. The one \
+         given occurs nowhere in the template of this verifier, so that setting it changes nothing.\n\n\
+         The message lists what the template reads. Set one of these with `--chat-template-kwargs`, or leave the option out.";
     RECORDS_MALFORMED = 731, "a file is not the records of an evaluation",
         "`eval --records` writes one JSON object a line: first `\"record\": \"run\"` with the schema and the setting, then the \
          steps of each request and the request itself; as Parquet the same lines are rows of a table. The file given lacks the \

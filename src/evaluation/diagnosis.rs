@@ -314,7 +314,7 @@ mod tests {
                 known: step != 1 || turn(index, known, 1),
                 top_q,
             });
-            evidence.add(100 + index * 7 % count, draft);
+            evidence.add(100 + index * 389 % count, draft);
         }
         evidence
     }

@@ -55,6 +55,7 @@ message records {
   OPTIONAL DOUBLE other_us;
   OPTIONAL GROUP place (LIST) { REPEATED GROUP list { REQUIRED INT64 element; } }
   OPTIONAL INT64 prompt_tokens;
+  OPTIONAL BYTE_ARRAY prompt_digest (STRING);
   OPTIONAL INT64 output_tokens;
   OPTIONAL DOUBLE prefill_us;
   OPTIONAL DOUBLE decode_us;
@@ -260,6 +261,7 @@ mod tests {
             id: format!("request-{index}"),
             category: category.map(str::to_owned),
             prompt_tokens: 7,
+            prompt_digest: (index == 0).then(|| "of its tokens".to_owned()),
             output_tokens: 9,
             decode: Duration::from_nanos(987_654_321),
             lossless: index != 1,
