@@ -30,7 +30,7 @@ fn demo(more: &[&str]) -> Value {
 fn closed(mut schema: Value) -> Value {
     let mut extended = BTreeSet::new();
     extensions(&schema, &mut extended);
-    close(&mut schema, &extended);
+    close(&mut schema);
     let parts = schema["$defs"].as_object_mut().unwrap();
     for name in &extended {
         parts[name]
@@ -58,17 +58,17 @@ fn extensions(schema: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-fn close(schema: &mut Value, extended: &BTreeSet<String>) {
+fn close(schema: &mut Value) {
     match schema {
         Value::Object(keys) => {
-            keys.values_mut().for_each(|value| close(value, extended));
+            keys.values_mut().for_each(|value| close(value));
             if keys.get("properties").is_some_and(Value::is_object)
                 && keys.get("type") == Some(&json!("object"))
             {
                 keys.insert("unevaluatedProperties".to_owned(), json!(false));
             }
         }
-        Value::Array(values) => values.iter_mut().for_each(|value| close(value, extended)),
+        Value::Array(values) => values.iter_mut().for_each(|value| close(value)),
         _ => {}
     }
 }
