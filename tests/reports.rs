@@ -61,14 +61,14 @@ fn extensions(schema: &Value, found: &mut BTreeSet<String>) {
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(keys) => {
-            keys.values_mut().for_each(|value| close(value));
+            keys.values_mut().for_each(close);
             if keys.get("properties").is_some_and(Value::is_object)
                 && keys.get("type") == Some(&json!("object"))
             {
                 keys.insert("unevaluatedProperties".to_owned(), json!(false));
             }
         }
-        Value::Array(values) => values.iter_mut().for_each(|value| close(value)),
+        Value::Array(values) => values.iter_mut().for_each(close),
         _ => {}
     }
 }
