@@ -30,7 +30,7 @@ fn demo(more: &[&str]) -> Value {
 fn closed(mut schema: Value) -> Value {
     let mut extended = BTreeSet::new();
     extensions(&schema, &mut extended);
-    close(&mut schema, &extended);
+    close(&mut schema);
     let parts = schema["$defs"].as_object_mut().unwrap();
     for name in &extended {
         parts[name]
@@ -58,17 +58,17 @@ fn extensions(schema: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-fn close(schema: &mut Value, extended: &BTreeSet<String>) {
+fn close(schema: &mut Value) {
     match schema {
         Value::Object(keys) => {
-            keys.values_mut().for_each(|value| close(value, extended));
+            keys.values_mut().for_each(close);
             if keys.get("properties").is_some_and(Value::is_object)
                 && keys.get("type") == Some(&json!("object"))
             {
                 keys.insert("unevaluatedProperties".to_owned(), json!(false));
             }
         }
-        Value::Array(values) => values.iter_mut().for_each(|value| close(value, extended)),
+        Value::Array(values) => values.iter_mut().for_each(close),
         _ => {}
     }
 }
@@ -81,13 +81,12 @@ fn trouble(document: Document, values: &[Value]) -> Option<String> {
         .add_resource(name, closed(document.schema()))
         .unwrap();
     let schema = compiler.compile(name, &mut schemas).unwrap();
-    let found = values.iter().find_map(|value| {
+    values.iter().find_map(|value| {
         schemas
             .validate(value, schema)
             .err()
             .map(|error| format!("{error:#}"))
-    });
-    found
+    })
 }
 
 fn assert_valid(document: Document, values: &[Value]) {
@@ -174,7 +173,7 @@ fn every_report_and_record_is_as_its_schema_says() {
 
     let mut spoilt = first;
     spoilt["counts"]["steps"] = json!(-1);
-    assert!(trouble(Document::Report, &[spoilt.clone()]).is_some());
+    assert!(trouble(Document::Report, std::slice::from_ref(&spoilt)).is_some());
     spoilt["counts"]["steps"] = json!(1);
     spoilt["latency"]["undescribed"] = json!(1);
     assert!(trouble(Document::Report, &[spoilt]).is_some());
@@ -242,7 +241,7 @@ fn two_runs_are_compared_by_report_or_by_records() {
     ]);
     assert!(output.status.success(), "{output:?}");
     let comparison: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_valid(Document::Comparison, &[comparison.clone()]);
+    assert_valid(Document::Comparison, std::slice::from_ref(&comparison));
     assert_eq!(
         (&comparison["paired"], &comparison["prompts_by"]),
         (&json!(3), &json!("digest"))

@@ -176,14 +176,18 @@ pub fn write_contexts(report: &Report, output: &mut impl Write) -> io::Result<()
 /// Differences from another run.
 pub fn write_paired(paired: &Paired, which: Metrics, output: &mut impl Write) -> io::Result<()> {
     let setting = &paired.setting;
-    writeln!(
-        output,
-        "\nagainst {} with {} draft tokens per step: {} requests paired, {} only here, {} only there",
+    let line = format!(
+        "against {} with {} draft tokens per step: {} requests paired, {} only here, {} only there",
         setting.speculator,
         setting.num_speculative_tokens,
         paired.paired,
         paired.only_here,
         paired.only_there
+    );
+    writeln!(
+        output,
+        "\n{}",
+        tables::wrapped(&line, 2, tables::terminal_width())
     )?;
     if !paired.other_prompts.is_empty() {
         writeln!(
@@ -200,7 +204,7 @@ pub fn write_paired(paired: &Paired, which: Metrics, output: &mut impl Write) ->
             difference.name.clone(),
             figure(Some(difference.here)),
             figure(Some(difference.there)),
-            format!("{:+.3}", difference.difference),
+            change(difference.difference),
             signed(difference.interval),
             match (difference.interval, difference.is_clear()) {
                 (None, _) => "too few requests",
@@ -270,7 +274,7 @@ pub fn write_comparison(
             metric.name.clone(),
             figure(Some(metric.first)),
             figure(Some(metric.second)),
-            format!("{:+.3}", metric.difference),
+            change(metric.difference),
             signed(metric.interval),
             metric.verdict.as_str().to_owned(),
         ]);
@@ -294,7 +298,7 @@ pub fn write_comparison(
             part.paired.to_string(),
             figure(Some(part.first)),
             figure(Some(part.second)),
-            format!("{:+.3}", part.difference),
+            change(part.difference),
             signed(part.interval),
             part.verdict.as_str().to_owned(),
         ]);
@@ -324,16 +328,31 @@ pub fn gate(failure: &GateFailure) -> String {
 }
 
 fn figure(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
+    value.map_or_else(
+        || "-".to_owned(),
+        |value| format!("{value:.*}", decimals(value)),
+    )
 }
 
 /// An interval, or nothing.
 pub fn interval(interval: Option<Interval>) -> String {
-    interval.map_or_else(String::new, |[low, high]| format!("{low:.3} to {high:.3}"))
+    interval.map_or_else(String::new, |[low, high]| {
+        format!("{low:.*} to {high:.*}", decimals(low), decimals(high))
+    })
+}
+
+/// Thousands need no thousandths.
+fn decimals(value: f64) -> usize {
+    if value.abs() < 1000.0 { 3 } else { 0 }
+}
+
+/// A difference with its sign.
+fn change(difference: f64) -> String {
+    format!("{difference:+.*}", decimals(difference))
 }
 
 fn signed(interval: Option<Interval>) -> String {
     interval.map_or_else(String::new, |[low, high]| {
-        format!("{low:+.3} to {high:+.3}")
+        format!("{low:+.*} to {high:+.*}", decimals(low), decimals(high))
     })
 }

@@ -103,6 +103,7 @@ fn tiles(report: &Report) -> Vec<Tile> {
     }];
     let (speedup, of_speedup) = measured("speedup").unwrap_or_default();
     tiles.push(speedup_tile(
+        report,
         speedup.filter(|speedup| *speedup > 0.0),
         of_speedup,
     ));
@@ -129,12 +130,16 @@ fn sentence_of(of: Option<Interval>) -> String {
     })
 }
 
-fn speedup_tile(speedup: Option<f64>, of: Option<Interval>) -> Tile {
+fn speedup_tile(report: &Report, speedup: Option<f64>, of: Option<Interval>) -> Tile {
     let Some(speedup) = speedup else {
         return Tile {
             name: "Speed-up",
             value: "not measured".to_owned(),
-            note: "The run holds no times of plain decoding.".to_owned(),
+            note: match report.setting.is_single_stream() {
+                true => "The run holds no times of plain decoding.",
+                false => "Several requests were in flight, and have waited for each other.",
+            }
+            .to_owned(),
             class: "",
         };
     };
