@@ -284,6 +284,7 @@ fn sample(command: &Command, option: &Arg) -> Value {
         "{}",
         "typical",
         "page.html",
+        "1000",
     ];
     candidates.extend(others.map(str::to_owned));
     let takes = |text: &String| {
