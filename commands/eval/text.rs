@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use speculators::decoding::{Chooser, Drafting};
+use speculators::decoding::{Chooser, Drafting, Verification};
 use speculators::evaluation::{
-    AcceptanceDifference, Comparison, Difference, Guarantee, Report, SamplingSetting, Setting,
+    AcceptanceDifference, Comparison, Difference, Guarantee, Report, Setting,
 };
 use speculators::text::TextModel;
 
@@ -28,8 +28,8 @@ pub fn write(
     )?;
     let line = format!(
         "setting     {}, {}, up to {} new tokens, {} on {} with {} threads{}",
-        sampling(&setting.sampling),
-        drafting(&setting.drafting),
+        choosing(setting),
+        setting.drafting,
         setting.max_new_tokens,
         setting.dtype,
         setting.instruction_set,
@@ -62,6 +62,18 @@ pub fn write(
     }
 }
 
+/// How tokens are chosen, with what is not the plain way of keeping them.
+fn choosing(setting: &Setting) -> String {
+    let mut words = setting.sampling.to_string();
+    if setting.verification != Verification::Match {
+        words.push_str(&format!(", verified by {}", setting.verification));
+    }
+    if let Some(penalties) = setting.penalties {
+        words.push_str(&format!(", {penalties}"));
+    }
+    words
+}
+
 /// In what way prompts were run that is not the plain one.
 fn running(setting: &Setting) -> String {
     let mut words = String::new();
@@ -72,47 +84,6 @@ fn running(setting: &Setting) -> String {
         words.push_str(&format!(", prompts shuffled with seed {seed}"));
     }
     words
-}
-
-fn sampling(sampling: &SamplingSetting) -> String {
-    if sampling.temperature == 0.0 {
-        return "greedy".to_owned();
-    }
-    let mut words = vec![format!("temperature {}", sampling.temperature)];
-    if sampling.top_k > 0 {
-        words.push(format!("top-k {}", sampling.top_k));
-    }
-    if sampling.top_p < 1.0 {
-        words.push(format!("top-p {}", sampling.top_p));
-    }
-    if sampling.min_p > 0.0 {
-        words.push(format!("min-p {}", sampling.min_p));
-    }
-    words.push(format!("seed {}", sampling.seed));
-    words.join(", ")
-}
-
-fn drafting(drafting: &Drafting) -> String {
-    match drafting {
-        Drafting::Chain {
-            num_speculative_tokens,
-        } => format!("{num_speculative_tokens} draft tokens per step"),
-        Drafting::DynamicTree(tree) => format!(
-            "a {} tree of up to {} draft tokens per step (top-k {}, depth {})",
-            match tree.calibration {
-                Some(_) => "calibrated dynamic",
-                None => "dynamic",
-            },
-            drafting.tokens(),
-            tree.top_k,
-            tree.depth
-        ),
-        Drafting::StaticTree(tree) => format!(
-            "a static tree of {} draft tokens per step (depth {})",
-            drafting.tokens(),
-            tree.depth()
-        ),
-    }
 }
 
 fn acceptance(report: &Report, output: &mut impl Write) -> io::Result<()> {

@@ -1,5 +1,7 @@
 //! How to decode: what is drafted for a step, and how tokens are chosen.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use speculators_formats::{Diagnostic, codes};
@@ -109,6 +111,33 @@ impl Default for DynamicTree {
             depth: 8,
             budget: 59,
             calibration: None,
+        }
+    }
+}
+
+impl fmt::Display for Drafting {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tokens = self.tokens();
+        match self {
+            Drafting::Chain { .. } => write!(formatter, "{tokens} draft tokens per step"),
+            Drafting::DynamicTree(tree) => {
+                let kind = match tree.calibration {
+                    Some(_) => "calibrated dynamic",
+                    None => "dynamic",
+                };
+                let (top_k, depth) = (tree.top_k, tree.depth);
+                write!(
+                    formatter,
+                    "a {kind} tree of up to {tokens} draft tokens per step (top-k {top_k}, depth {depth})"
+                )
+            }
+            Drafting::StaticTree(tree) => {
+                let depth = tree.depth();
+                write!(
+                    formatter,
+                    "a static tree of {tokens} draft tokens per step (depth {depth})"
+                )
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! How a draft is verified: which of its tokens are kept, and what follows them.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use speculators_formats::{Diagnostic, codes};
@@ -43,6 +45,23 @@ pub enum Verification {
         /// Divides the probability that a token and its siblings before it have together.
         accumulated: f32,
     },
+}
+
+impl fmt::Display for Verification {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Verification::Match => formatter.write_str("matching"),
+            Verification::Rejection => formatter.write_str("rejection sampling"),
+            Verification::Block => formatter.write_str("block verification"),
+            Verification::Typical { epsilon, delta } => {
+                write!(formatter, "typical acceptance ({epsilon}, {delta})")
+            }
+            Verification::Thresholds {
+                single,
+                accumulated,
+            } => write!(formatter, "thresholds ({single}, {accumulated})"),
+        }
+    }
 }
 
 impl Verification {

@@ -1,5 +1,7 @@
 //! What was run, as the evaluation report says it.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -147,5 +149,38 @@ impl From<Sampling> for SamplingSetting {
             min_p,
             seed,
         }
+    }
+}
+
+impl fmt::Display for SamplingSetting {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.temperature == 0.0 {
+            return formatter.write_str("greedy");
+        }
+        write!(formatter, "temperature {}", self.temperature)?;
+        if self.top_k > 0 {
+            write!(formatter, ", top-k {}", self.top_k)?;
+        }
+        if self.top_p < 1.0 {
+            write!(formatter, ", top-p {}", self.top_p)?;
+        }
+        if self.min_p > 0.0 {
+            write!(formatter, ", min-p {}", self.min_p)?;
+        }
+        write!(formatter, ", seed {}", self.seed)
+    }
+}
+
+impl fmt::Display for PenaltiesSetting {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PenaltiesSetting {
+            repetition,
+            frequency,
+            presence,
+        } = self;
+        write!(
+            formatter,
+            "penalties: repetition {repetition}, frequency {frequency}, presence {presence}"
+        )
     }
 }

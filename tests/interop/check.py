@@ -92,7 +92,7 @@ def main() -> int:
     parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "speculators")
     parser.add_argument("--work", type=Path, default=ROOT / "target" / "interop")
     parser.add_argument("--pairs", nargs="*", default=list(PAIRS), choices=list(PAIRS), metavar="NAME")
-    checks = ["vocab", "convert", "serve", "init", "hub", "evaluate", "sample"]
+    checks = ["vocab", "convert", "serve", "init", "hub", "evaluate", "sample", "probe"]
     parser.add_argument("--skip", nargs="*", default=[], choices=checks, metavar="CHECK")
     parser.add_argument("--verifier-bytes", type=int, default=2 << 30, metavar="N", help="size of the sharded verifier")
     parser.add_argument("--llama-cpp", type=Path, metavar="DIRECTORY", help="sources of llama.cpp, built in `build`")

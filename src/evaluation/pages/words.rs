@@ -12,60 +12,27 @@ pub(super) fn drafting(drafting: &Drafting) -> String {
         Drafting::Chain {
             num_speculative_tokens,
         } => format!("a chain of {num_speculative_tokens} draft tokens per step"),
-        Drafting::DynamicTree(tree) => format!(
-            "a dynamic tree of up to {} draft tokens per step (top-k {}, depth {})",
-            drafting.tokens(),
-            tree.top_k,
-            tree.depth
-        ),
-        Drafting::StaticTree(tree) => format!(
-            "a static tree of {} draft tokens per step (depth {})",
-            drafting.tokens(),
-            tree.depth()
-        ),
+        tree => tree.to_string(),
     }
 }
 
 /// How tokens are chosen.
 pub(super) fn sampling(sampling: &SamplingSetting) -> String {
-    if sampling.temperature == 0.0 {
-        return "greedy: the most likely token (temperature 0)".to_owned();
+    match sampling.temperature == 0.0 {
+        true => format!("{sampling}: the most likely token (temperature 0)"),
+        false => sampling.to_string(),
     }
-    let mut words = vec![format!("temperature {}", sampling.temperature)];
-    if sampling.top_k > 0 {
-        words.push(format!("top-k {}", sampling.top_k));
-    }
-    if sampling.top_p < 1.0 {
-        words.push(format!("top-p {}", sampling.top_p));
-    }
-    if sampling.min_p > 0.0 {
-        words.push(format!("min-p {}", sampling.min_p));
-    }
-    words.push(format!("seed {}", sampling.seed));
-    words.join(", ")
 }
 
 /// By which rule draft tokens are kept, and what else changes the text.
 fn kept(setting: &Setting) -> String {
     let mut words = match setting.verification {
         Verification::Match => "where the verifier would choose them itself".to_owned(),
-        Verification::Rejection => "by rejection sampling".to_owned(),
-        Verification::Block => "by block verification".to_owned(),
-        Verification::Typical { epsilon, delta } => {
-            format!("by typical acceptance ({epsilon}, {delta}), which is lossy")
-        }
-        Verification::Thresholds {
-            single,
-            accumulated,
-        } => {
-            format!("by thresholds ({single}, {accumulated}), which is lossy")
-        }
+        rule if rule.is_lossy() => format!("by {rule}, which is lossy"),
+        rule => format!("by {rule}"),
     };
     if let Some(penalties) = setting.penalties {
-        words.push_str(&format!(
-            "; penalties: repetition {}, frequency {}, presence {}",
-            penalties.repetition, penalties.frequency, penalties.presence
-        ));
+        words.push_str(&format!("; {penalties}"));
     }
     if !setting.stop.is_empty() {
         words.push_str(&format!("; text ends at {:?}", setting.stop));
