@@ -12,7 +12,7 @@ use crate::{Accepted, Result, shape};
 ///
 /// # Errors
 ///
-/// [`Error::Shape`] when the lengths differ or there is no root, [`Error::Range`] when a parent does not come before
+/// [`Error::Shape`](crate::Error::Shape) when the lengths differ or there is no root, [`Error::Range`](crate::Error::Range) when a parent does not come before
 /// its child.
 pub fn accept(parents: &[i32], tokens: &[u32], target: &[u32]) -> Result<Accepted> {
     const OPERATION: &str = "accept";
