@@ -210,6 +210,9 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
     if references.is_some() && !strategy.penalties.is_none() {
         return Err(compares_penalized().into());
     }
+    if arguments.best.best && strategy.verification != Verification::Match {
+        return Err(best::simulates_matching().into());
+    }
     let verifier = Verifier::load(&input.verifier)?;
     session.show(verifier.warnings());
     let max_new_tokens = arguments.max_new_tokens.map_or(
@@ -226,9 +229,6 @@ fn evaluate(arguments: EvalArguments, session: &Session) -> Outcome {
         text: text.as_ref(),
         prompts_path: &input.prompts_path,
     };
-    if arguments.best.best && strategy.verification != Verification::Match {
-        return Err(best::simulates_matching().into());
-    }
     let mut order = arguments
         .runs
         .order(prompts, arguments.limit, arguments.strategy.seed());

@@ -118,7 +118,7 @@ impl BestArguments {
             records.latency(latency)?;
         }
         let mut best = Best::find(&surveys, latency, self.cost_ratio, run.speculator)?;
-        best.measure(run, session)?;
+        measure(&mut best, run, session)?;
         Ok(best)
     }
 
@@ -157,27 +157,21 @@ impl BestArguments {
 }
 
 /// Runs what is recommended, on some of the prompts.
-trait Measure {
-    fn measure(&mut self, run: &Run<'_>, session: &Session) -> Result<(), Failure>;
-}
-
-impl Measure for Best {
-    fn measure(&mut self, run: &Run<'_>, session: &Session) -> Result<(), Failure> {
-        let setting = self.recommendation.as_ref().map(|found| &found.setting);
-        let Some(drafting) = setting.and_then(|setting| setting.drafting(self)) else {
-            return Ok(());
-        };
-        let strategy = Strategy {
-            drafting,
-            ..run.options.strategy.clone()
-        };
-        let order = &run.order[..run.order.len().min(MEASURED)];
-        let requests = decode(run, strategy, order, "measuring", session)?.1;
-        if let Some(recommendation) = &mut self.recommendation {
-            recommendation.measured = Some(Measured::of(&requests));
-        }
-        Ok(())
+fn measure(best: &mut Best, run: &Run<'_>, session: &Session) -> Result<(), Failure> {
+    let setting = best.recommendation.as_ref().map(|found| &found.setting);
+    let Some(drafting) = setting.and_then(|setting| setting.drafting(best)) else {
+        return Ok(());
+    };
+    let strategy = Strategy {
+        drafting,
+        ..run.options.strategy.clone()
+    };
+    let order = &run.order[..run.order.len().min(MEASURED)];
+    let requests = decode(run, strategy, order, "measuring", session)?.1;
+    if let Some(recommendation) = &mut best.recommendation {
+        recommendation.measured = Some(Measured::of(&requests));
     }
+    Ok(())
 }
 
 impl Files {

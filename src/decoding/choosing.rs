@@ -28,30 +28,14 @@ impl From<&Sampling> for Choosing {
     }
 }
 
-/// The tokens of a text, counted for penalties.
-#[derive(Debug, Default)]
-pub(crate) struct Occurrences {
-    in_output: BTreeMap<u32, u32>,
-}
-
-impl Occurrences {
-    /// Tokens of the prompt.
-    pub(crate) fn prompt(&mut self, tokens: &[u32]) {
-        for token in tokens {
-            self.in_output.entry(*token).or_default();
-        }
+/// The tokens of a text, each once and ascending, counted for penalties.
+pub(crate) fn occurrences(prompt: &[u32], output: &[u32]) -> Vec<Occurrence> {
+    let mut in_output: BTreeMap<u32, u32> = prompt.iter().map(|token| (*token, 0)).collect();
+    for token in output {
+        *in_output.entry(*token).or_default() += 1;
     }
-
-    /// A token of the output.
-    pub(crate) fn output(&mut self, token: u32) {
-        *self.in_output.entry(token).or_default() += 1;
-    }
-
-    /// Each token once, ascending.
-    pub(crate) fn list(&self) -> Vec<Occurrence> {
-        let counts = self.in_output.iter();
-        counts
-            .map(|(&token, &in_output)| Occurrence { token, in_output })
-            .collect()
-    }
+    let counts = in_output.into_iter();
+    counts
+        .map(|(token, in_output)| Occurrence { token, in_output })
+        .collect()
 }

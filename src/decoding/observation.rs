@@ -88,7 +88,7 @@ impl Observer {
 }
 
 /// How many columns come before one: those with larger logits, and those with the same further in front.
-fn rank(logits: &[f32], column: usize) -> usize {
+pub(crate) fn rank(logits: &[f32], column: usize) -> usize {
     let own = logits[column];
     let before = logits[..column].iter().filter(|other| **other >= own);
     before.count()

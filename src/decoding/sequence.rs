@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use speculators_kernels::{Accepted, VerifyTree, causal_bits, cpu};
 
-use super::choosing::{Choosing, Occurrences};
+use super::choosing::{Choosing, occurrences};
 use super::limits::Limits;
 use super::record::FinishReason;
 use crate::Result;
@@ -19,7 +19,6 @@ pub(crate) struct Sequence<'a> {
     auxiliary: &'a [usize],
     choosing: Choosing,
     tokens: Vec<u32>,
-    occurrences: Occurrences,
     prompt_length: usize,
     cache: Cache,
     pass: VerifierPass,
@@ -42,7 +41,6 @@ impl<'a> Sequence<'a> {
             auxiliary,
             choosing,
             tokens: Vec::with_capacity(room),
-            occurrences: Occurrences::default(),
             prompt_length: 0,
             cache: verifier.cache(room)?,
             pass: VerifierPass::default(),
@@ -102,7 +100,6 @@ impl<'a> Sequence<'a> {
     ) -> Result<u32> {
         self.tokens.extend_from_slice(prompt);
         self.prompt_length = prompt.len();
-        self.occurrences.prompt(prompt);
         let mut start = 0;
         loop {
             let end = prompt.len().min(start + PROMPT_ROWS);
@@ -111,7 +108,8 @@ impl<'a> Sequence<'a> {
             if end == prompt.len() {
                 self.verifier
                     .logits(self.pass.hidden_row(end - start - 1), &mut self.logits)?;
-                self.penalize(&[&[]])?;
+                let next = VerifyTree::chain(prompt[end - 1], &[]);
+                self.penalize(&next)?;
                 self.choose(&[end as u64])?;
                 let next = self.targets[0];
                 each(start..end, &self.pass, Some(next))?;
@@ -155,6 +153,15 @@ impl<'a> Sequence<'a> {
         let positions: Vec<u32> = tree.depths.iter().map(|depth| root + depth).collect();
         self.run(&tree.tokens, &positions, &tree.bits)?;
         self.verifier.logits(self.pass.hidden(), &mut self.logits)?;
+        self.penalize(tree)
+    }
+
+    /// Takes penalties off the logits; those of a node count the draft tokens that lead to it.
+    fn penalize(&mut self, tree: &VerifyTree) -> Result<()> {
+        let penalties = &self.choosing.penalties;
+        if penalties.is_none() {
+            return Ok(());
+        }
         let mut paths: Vec<Vec<u32>> = vec![Vec::new(); tree.tokens.len()];
         for node in 1..tree.tokens.len() {
             if let Ok(parent) = usize::try_from(tree.parents[node]) {
@@ -163,17 +170,10 @@ impl<'a> Sequence<'a> {
             }
         }
         let paths: Vec<&[u32]> = paths.iter().map(Vec::as_slice).collect();
-        self.penalize(&paths)
-    }
-
-    /// Takes penalties off the logits; of each row, `paths` are the draft tokens that lead to it.
-    fn penalize(&mut self, paths: &[&[u32]]) -> Result<()> {
-        let penalties = &self.choosing.penalties;
-        if !penalties.is_none() {
-            let seen = self.occurrences.list();
-            let width = self.verifier.config().vocab_size;
-            cpu::penalize(&mut self.logits, width, penalties, &seen, paths)?;
-        }
+        let prompt = &self.tokens[..self.prompt_length];
+        let seen = occurrences(prompt, self.output());
+        let width = self.verifier.config().vocab_size;
+        cpu::penalize(&mut self.logits, width, penalties, &seen, &paths)?;
         Ok(())
     }
 
@@ -204,7 +204,6 @@ impl<'a> Sequence<'a> {
         let before = self.len();
         for token in tokens {
             self.tokens.push(token);
-            self.occurrences.output(token);
             let finish = limits.finish(self.output(), self.len())?;
             if finish.is_some() {
                 return Ok((self.len() - before, finish));

@@ -17,6 +17,7 @@ use speculators_kernels::{Accepted, DraftTree, VerifyTree, cpu};
 use super::choosing::Choosing;
 use super::drafter::Drafter;
 use super::limits::Limits;
+use super::observation::rank;
 use super::plain::stop_if;
 use super::sequence::Sequence;
 use super::strategy::DynamicTree;
@@ -243,24 +244,14 @@ impl Walk<'_> {
         let probability = |logit: f32| (logit - total[0]).exp();
         top.iter_mut()
             .for_each(|logit| *logit = probability(*logit));
-        let column = match self.head.verifier_ids() {
-            Some(ids) => ids.binary_search(&token).ok(),
-            None => Some(token as usize).filter(|column| *column < width),
-        };
-        let Some(column) = column else {
-            return Ok((None, 0.0, top));
-        };
-        let logit = self.logits[column];
-        // Equal logits are ordered by their columns.
-        let before = self.logits[..column]
-            .iter()
-            .filter(|other| **other >= logit);
-        let behind = self.logits[column..].iter().filter(|other| **other > logit);
-        Ok((
-            Some(before.count() + behind.count()),
-            probability(logit),
-            top,
-        ))
+        let column = self.head.vocabulary().to_draft(token);
+        Ok(match column.map(|column| column as usize) {
+            Some(column) => {
+                let q = probability(self.logits[column]);
+                (Some(rank(&self.logits, column)), q, top)
+            }
+            None => (None, 0.0, top),
+        })
     }
 
     /// Grows a tree and looks where the text stands in it.
